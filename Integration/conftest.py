@@ -1,0 +1,36 @@
+"""Fixtures for every integration test."""
+
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import Bundle, Leaks, Runtime  # noqa: E402
+
+
+@pytest.fixture
+def work():
+    """A directory of the test's own, outside any mount that a container could see."""
+    path = tempfile.mkdtemp(prefix="nemoshell-test-")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def runtime(work):
+    """The runtime under test with a root of its own; every container it made is removed, then nothing may be left."""
+    leaks = Leaks(work)
+    r = Runtime(f"{work}/root")
+    yield r
+    r.cleanup()
+    leaks.check()
+
+
+@pytest.fixture
+def bundle(work):
+    """A busybox bundle that runs /bin/true; tests change `bundle.config`."""
+    return Bundle(f"{work}/bundle")

@@ -1,0 +1,7 @@
+"""What every integration test stands on: bundles, the runtime under test, and the leak check."""
+
+from .bundle import Bundle, busybox_rootfs, minimal_config
+from .leaks import Leaks
+from .runtime import Result, Runtime
+
+__all__ = ["Bundle", "Leaks", "Result", "Runtime", "busybox_rootfs", "minimal_config"]
