@@ -37,7 +37,7 @@ def minimal_config(*args):
     """A config.json with the usual mounts and namespaces and no resources; `args` is the command."""
     capabilities = {k: list(DEFAULT_CAPABILITIES) for k in ("bounding", "effective", "permitted")}
     return {
-        "ociVersion": "1.2.0",
+        "ociVersion": "1.0.2",
         "process": {
             "terminal": False,
             "user": {"uid": 0, "gid": 0},
