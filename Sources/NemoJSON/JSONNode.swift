@@ -1,0 +1,184 @@
+import CJansson
+import Glibc
+import NemoKernel
+
+/// One value of a ``JSONDocument``, with the way to it, so that an error can name it by JSON pointer (RFC 6901).
+public struct JSONNode {
+  /// What kind of value it is.
+  public enum Kind: Sendable {
+    case object, array, string, integer, real, boolean, null
+  }
+
+  let value: UnsafeMutablePointer<json_t>
+  let root: UnsafeMutablePointer<json_t>
+  let parent: UnsafeMutablePointer<json_t>?
+  let key: String
+  let index: Int
+
+  /// The kind of the value. An integer above 2^63−1 is an integer, though kept as a string inside.
+  public var kind: Kind {
+    switch value.pointee.type {
+    case JSON_OBJECT: .object
+    case JSON_ARRAY: .array
+    case JSON_STRING: largeInteger == nil ? .string : .integer
+    case JSON_INTEGER: .integer
+    case JSON_REAL: .real
+    case JSON_TRUE, JSON_FALSE: .boolean
+    default: .null
+    }
+  }
+
+  private var largeInteger: UInt64? {
+    guard value.pointee.type == JSON_STRING, let c = json_string_value(value), UInt8(bitPattern: c[0]) == LargeIntegers.mark[0],
+      UInt8(bitPattern: c[1]) == LargeIntegers.mark[1], UInt8(bitPattern: c[2]) == LargeIntegers.mark[2]
+    else { return nil }
+    let digits = UnsafeBufferPointer(start: c + 3, count: json_string_length(value) - 3)
+    return LargeIntegers.unsigned(digits.lazy.map { UInt8(bitPattern: $0) })
+  }
+
+  /// The JSON pointer of this value, made only when an error needs it.
+  public var pointer: String {
+    guard let parent else { return "" }
+    let name = index >= 0 ? String(index) : JSONNode.escape(key)
+    return (JSONNode.path(to: parent, from: root) ?? "") + "/" + name
+  }
+
+  private static func escape(_ key: String) -> String {
+    var text = ""
+    for c in key { if c == "~" { text += "~0" } else if c == "/" { text += "~1" } else { text.append(c) } }
+    return text
+  }
+
+  private static func path(to target: UnsafeMutablePointer<json_t>, from value: UnsafeMutablePointer<json_t>) -> String? {
+    if target == value { return "" }
+    if value.pointee.type == JSON_OBJECT {
+      var iterator = json_object_iter(value)
+      while let i = iterator {
+        if let child = json_object_iter_value(i), let rest = path(to: target, from: child) {
+          return "/" + escape(String(cString: json_object_iter_key(i))) + rest
+        }
+        iterator = json_object_iter_next(value, i)
+      }
+    } else if value.pointee.type == JSON_ARRAY {
+      for i in 0..<json_array_size(value) {
+        if let child = json_array_get(value, i), let rest = path(to: target, from: child) { return "/\(i)" + rest }
+      }
+    }
+    return nil
+  }
+
+  /// An error about this value: `<pointer>: <reason>`.
+  public func failure(_ reason: String, advice: String = "") -> Failure {
+    let pointer = self.pointer
+    return Failure("", pointer.isEmpty ? "/" : pointer, reason: reason, advice: advice)
+  }
+
+  private func mismatch(_ wanted: String) -> Failure {
+    let have =
+      switch kind {
+      case .object: "an object"
+      case .array: "an array"
+      case .string: "a string"
+      case .integer: "an integer"
+      case .real: "a number with a fraction"
+      case .boolean: "a boolean"
+      case .null: "null"
+      }
+    return failure("must be \(wanted), not \(have)")
+  }
+
+  /// The member `name` of an object; nil when it is absent or null.
+  public func field(_ name: String) throws(Failure) -> JSONNode? {
+    guard value.pointee.type == JSON_OBJECT else { throw mismatch("an object") }
+    guard let member = json_object_get(value, name), member.pointee.type != JSON_NULL else { return nil }
+    return JSONNode(value: member, root: root, parent: value, key: name, index: -1)
+  }
+
+  /// The member `name` of an object; absent or null is an error.
+  public func required(_ name: String) throws(Failure) -> JSONNode {
+    if let node = try field(name) { return node }
+    throw Failure("", pointer + "/" + name, reason: "is required")
+  }
+
+  /// All members in their order.
+  public func members() throws(Failure) -> [(name: String, node: JSONNode)] {
+    guard value.pointee.type == JSON_OBJECT else { throw mismatch("an object") }
+    var result: [(name: String, node: JSONNode)] = []
+    result.reserveCapacity(json_object_size(value))
+    var iterator = json_object_iter(value)
+    while let i = iterator {
+      if let child = json_object_iter_value(i) {
+        let name = String(cString: json_object_iter_key(i))
+        result.append((name, JSONNode(value: child, root: root, parent: value, key: name, index: -1)))
+      }
+      iterator = json_object_iter_next(value, i)
+    }
+    return result
+  }
+
+  /// The number of elements of an array.
+  public func count() throws(Failure) -> Int {
+    guard value.pointee.type == JSON_ARRAY else { throw mismatch("an array") }
+    return json_array_size(value)
+  }
+
+  /// Element `i` of an array, which must exist.
+  public func element(_ i: Int) throws(Failure) -> JSONNode {
+    guard let child = json_array_get(value, i) else { throw failure("has no element \(i)") }
+    return JSONNode(value: child, root: root, parent: value, key: "", index: i)
+  }
+
+  /// The array with every element converted.
+  public func array<T>(_ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
+    let count = try count()
+    var result: [T] = []
+    result.reserveCapacity(count)
+    for i in 0..<count { result.append(try convert(try element(i))) }
+    return result
+  }
+
+  /// A string without NUL.
+  public func string() throws(Failure) -> String {
+    guard value.pointee.type == JSON_STRING, largeInteger == nil, let c = json_string_value(value) else { throw mismatch("a string") }
+    return String(cString: c)
+  }
+
+  /// An array of strings.
+  public func strings() throws(Failure) -> [String] {
+    try array { (node) throws(Failure) in try node.string() }
+  }
+
+  /// A boolean.
+  public func boolean() throws(Failure) -> Bool {
+    switch value.pointee.type {
+    case JSON_TRUE: return true
+    case JSON_FALSE: return false
+    default: throw mismatch("a boolean")
+    }
+  }
+
+  /// An integer in the range of `T`.
+  public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(Failure) -> T {
+    if let large = largeInteger {
+      guard let exact = T(exactly: large) else { throw outOfRange(T.self, "\(large)") }
+      return exact
+    }
+    guard value.pointee.type == JSON_INTEGER else { throw mismatch("an integer") }
+    let number = json_integer_value(value)
+    guard let exact = T(exactly: number) else { throw outOfRange(T.self, "\(number)") }
+    return exact
+  }
+
+  private func outOfRange<T: FixedWidthInteger>(_ type: T.Type, _ number: String) -> Failure {
+    failure("\(number) is out of range \(T.min) ... \(T.max)")
+  }
+
+  /// This value as compact JSON text with sorted keys: equal content gives equal bytes.
+  public func canonicalBytes() throws(Failure) -> [UInt8] {
+    let sortKeys = 0x80
+    let compact = 0x20
+    guard let text = json_dumps(value, sortKeys | compact | 0x200) else { throw failure("cannot be written as JSON") }
+    defer { free(text) }
+    return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+  }
+}
