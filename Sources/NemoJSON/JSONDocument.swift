@@ -61,7 +61,9 @@ enum LargeIntegers {
           {
             found.append(start..<i)
           }
-          while i < end && (text[i] &- 0x30 < 10 || text[i] == 0x2e || text[i] | 0x20 == 0x65 || text[i] == 0x2b || text[i] == 0x2d) {
+          while i < end
+            && (text[i] &- 0x30 < 10 || text[i] == 0x2e || text[i] | 0x20 == 0x65 || text[i] == 0x2b || text[i] == 0x2d)
+          {
             i += 1
           }
         } else {

@@ -29,7 +29,8 @@ public struct JSONNode {
   }
 
   private var largeInteger: UInt64? {
-    guard value.pointee.type == JSON_STRING, let c = json_string_value(value), UInt8(bitPattern: c[0]) == LargeIntegers.mark[0],
+    guard value.pointee.type == JSON_STRING, let c = json_string_value(value),
+      UInt8(bitPattern: c[0]) == LargeIntegers.mark[0],
       UInt8(bitPattern: c[1]) == LargeIntegers.mark[1], UInt8(bitPattern: c[2]) == LargeIntegers.mark[2]
     else { return nil }
     let digits = UnsafeBufferPointer(start: c + 3, count: json_string_length(value) - 3)
@@ -49,7 +50,8 @@ public struct JSONNode {
     return text
   }
 
-  private static func path(to target: UnsafeMutablePointer<json_t>, from value: UnsafeMutablePointer<json_t>) -> String? {
+  private static func path(to target: UnsafeMutablePointer<json_t>, from value: UnsafeMutablePointer<json_t>) -> String?
+  {
     if target == value { return "" }
     if value.pointee.type == JSON_OBJECT {
       var iterator = json_object_iter(value)
@@ -139,7 +141,9 @@ public struct JSONNode {
 
   /// A string without NUL.
   public func string() throws(Failure) -> String {
-    guard value.pointee.type == JSON_STRING, largeInteger == nil, let c = json_string_value(value) else { throw mismatch("a string") }
+    guard value.pointee.type == JSON_STRING, largeInteger == nil, let c = json_string_value(value) else {
+      throw mismatch("a string")
+    }
     return String(cString: c)
   }
 

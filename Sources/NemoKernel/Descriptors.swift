@@ -20,16 +20,20 @@ public enum Descriptors {
   public static func socketPair(type: Int32 = Int32(SOCK_SEQPACKET.rawValue)) throws(Failure) -> SocketPair {
     var pair: (Int32, Int32) = (-1, -1)
     let failed = withUnsafeMutableBytes(of: &pair) { bytes in
-      socketpair(AF_UNIX, type | Int32(SOCK_CLOEXEC.rawValue), 0, bytes.baseAddress?.assumingMemoryBound(to: Int32.self)) != 0
+      socketpair(
+        AF_UNIX, type | Int32(SOCK_CLOEXEC.rawValue), 0, bytes.baseAddress?.assumingMemoryBound(to: Int32.self)) != 0
     }
     if failed { throw .last("socketpair") }
     return SocketPair(near: OwnedDescriptor(adopting: pair.0), far: OwnedDescriptor(adopting: pair.1))
   }
 
   /// Sends bytes (at least one) with descriptors (SCM_RIGHTS).
-  public static func send(_ bytes: [UInt8], _ descriptors: [Int32], over socket: Int32, subject: String) throws(Failure) {
+  public static func send(_ bytes: [UInt8], _ descriptors: [Int32], over socket: Int32, subject: String) throws(Failure)
+  {
     let n = bytes.withUnsafeBytes { b in
-      descriptors.withUnsafeBufferPointer { d in nemo_send_descriptors(socket, b.baseAddress, b.count, d.baseAddress, d.count) }
+      descriptors.withUnsafeBufferPointer { d in
+        nemo_send_descriptors(socket, b.baseAddress, b.count, d.baseAddress, d.count)
+      }
     }
     guard n == bytes.count else { throw .last("send to", subject) }
   }
@@ -52,7 +56,9 @@ public enum Descriptors {
   }
 
   /// Connects to a unix socket by path.
-  public static func connect(_ path: String, type: Int32 = Int32(SOCK_STREAM.rawValue)) throws(Failure) -> OwnedDescriptor {
+  public static func connect(_ path: String, type: Int32 = Int32(SOCK_STREAM.rawValue)) throws(Failure)
+    -> OwnedDescriptor
+  {
     let fd = nemo_unix_connect(path, type)
     guard fd >= 0 else { throw .last("connect", path) }
     return OwnedDescriptor(adopting: fd)

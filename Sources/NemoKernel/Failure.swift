@@ -14,7 +14,9 @@ public struct Failure: Error, Sendable, Equatable {
   public var advice: String
 
   /// Makes an error; see the properties for the meaning of each part.
-  public init(_ operation: String, _ subject: String = "", errno: Errno? = nil, reason: String = "", advice: String = "") {
+  public init(
+    _ operation: String, _ subject: String = "", errno: Errno? = nil, reason: String = "", advice: String = ""
+  ) {
     self.operation = operation
     self.subject = subject
     self.errno = errno

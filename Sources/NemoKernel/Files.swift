@@ -61,7 +61,9 @@ public enum Files {
   }
 
   /// The content as text with trailing newlines cut (kernel files).
-  public static func readText(_ path: String, limit: Int = 1 << 20, at directory: Int32 = AT_FDCWD) throws(Failure) -> String {
+  public static func readText(_ path: String, limit: Int = 1 << 20, at directory: Int32 = AT_FDCWD) throws(Failure)
+    -> String
+  {
     var bytes = try read(path, limit: limit, at: directory)
     while bytes.last == 10 { bytes.removeLast() }
     return String(decoding: bytes, as: UTF8.self)
@@ -118,7 +120,9 @@ public enum Files {
 
   /// mkdirat(2); returns false when the directory was there already.
   @discardableResult
-  public static func makeDirectory(_ path: String, mode: mode_t = 0o755, at directory: Int32 = AT_FDCWD) throws(Failure) -> Bool {
+  public static func makeDirectory(_ path: String, mode: mode_t = 0o755, at directory: Int32 = AT_FDCWD) throws(Failure)
+    -> Bool
+  {
     if mkdirat(directory, path, mode) == 0 { return true }
     if nemo_get_errno() == EEXIST { return false }
     throw .last("mkdir", path)

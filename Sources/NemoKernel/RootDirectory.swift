@@ -77,7 +77,9 @@ public enum RootDirectory {
   }
 
   /// Opens one component without following anything.
-  private static func child(_ name: String, _ flags: Int32, in parent: Int32, subject: String) throws(Failure) -> OwnedDescriptor {
+  private static func child(_ name: String, _ flags: Int32, in parent: Int32, subject: String) throws(Failure)
+    -> OwnedDescriptor
+  {
     let fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC)
     guard fd >= 0 else { throw .last("open", subject) }
     let owned = OwnedDescriptor(adopting: fd)
@@ -93,7 +95,8 @@ public enum RootDirectory {
     let parts = try components(path)
     guard let name = parts.last else { throw Failure("open", path, errno: .invalid, reason: "has no last component") }
     let parent = parts.dropLast().joined(separator: "/")
-    return ParentDirectory(directory: try openOrCreate(parent.isEmpty ? "." : parent, asFile: false, in: root), name: name)
+    return ParentDirectory(
+      directory: try openOrCreate(parent.isEmpty ? "." : parent, asFile: false, in: root), name: name)
   }
 
   /// The components of a path; `..` is refused where something would have to be created.
