@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -242,6 +243,14 @@ int nemo_unix_connect(const char *path, int type) {
   }
   return s;
 }
+
+int nemo_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int nemo_pty_peer(int master) { return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
+int nemo_pty_unlock(int master) {
+  int locked = 0;
+  return ioctl(master, TIOCSPTLCK, &locked);
+}
+int nemo_pty_number(int master, unsigned int *number) { return ioctl(master, TIOCGPTN, number); }
 
 unsigned int nemo_major(dev_t device) { return major(device); }
 unsigned int nemo_minor(dev_t device) { return minor(device); }

@@ -30,7 +30,8 @@ public enum CopyUp {
       case S_IFREG:
         try copyFile(name, from: source, to: target, entry, subject: path)
       case S_IFCHR, S_IFBLK:
-        guard nemo_mknodat(target, name, entry.st_mode, nemo_major(entry.st_rdev), nemo_minor(entry.st_rdev)) == 0 else {
+        guard nemo_mknodat(target, name, entry.st_mode, nemo_major(entry.st_rdev), nemo_minor(entry.st_rdev)) == 0
+        else {
           throw .last("tmpcopyup", path)
         }
       default: continue

@@ -30,8 +30,11 @@ public struct AttributeChange: Equatable, Sendable {
   public var set: UInt64 = 0
   /// Bits to clear.
   public var clear: UInt64 = 0
+  /// No change.
+  public init() {}
+
   /// Whether nothing changes.
-  public var isEmpty: Bool { set == 0 && clear == 0 }
+  public var isEmpty: Bool { self.set == 0 && self.clear == 0 }
 
   mutating func apply(_ bits: UInt64, clearing: Bool) {
     if clearing {
@@ -95,7 +98,8 @@ public struct MountOptions: Equatable, Sendable {
 
   private mutating func add(_ option: String) {
     switch option {
-    case "defaults", "", "loud", "nomand", "noiversion", "nolazytime", "async", "rw", "suid", "dev", "exec", "symfollow",
+    case "defaults", "", "loud", "nomand", "noiversion", "nolazytime", "async", "rw", "suid", "dev", "exec",
+      "symfollow",
       "diratime":
       clearing(option)
     case "ro":
@@ -162,10 +166,15 @@ public struct MountOptions: Equatable, Sendable {
   /// Every option with a meaning of its own, for `features`.
   public static let known: [String] =
     [
-      "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime", "loud",
-      "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
-      "nosuid", "nosymfollow", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount", "rexec", "ridmap", "rnoatime",
-      "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rrelatime", "rro",
-      "rrw", "rstrictatime", "rsuid", "rsymfollow", "rw", "silent", "strictatime", "suid", "symfollow", "sync", "tmpcopyup",
+      "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime",
+      "loud",
+      "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime",
+      "nostrictatime",
+      "nosuid", "nosymfollow", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount", "rexec", "ridmap",
+      "rnoatime",
+      "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rrelatime",
+      "rro",
+      "rrw", "rstrictatime", "rsuid", "rsymfollow", "rw", "silent", "strictatime", "suid", "symfollow", "sync",
+      "tmpcopyup",
     ] + propagationFlags.keys.sorted()
 }

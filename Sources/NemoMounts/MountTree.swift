@@ -50,8 +50,12 @@ public enum MountTree {
     return OwnedDescriptor(adopting: mount)
   }
 
-  private static func configure(_ fs: Int32, _ command: UInt32, _ key: String, _ value: String?, _ type: String) throws(Failure) {
-    let result = value.map { v in v.withCString { nemo_fsconfig(fs, command, key, $0, 0) } } ?? nemo_fsconfig(fs, command, key, nil, 0)
+  private static func configure(_ fs: Int32, _ command: UInt32, _ key: String, _ value: String?, _ type: String)
+    throws(Failure)
+  {
+    let result =
+      value.map { v in v.withCString { nemo_fsconfig(fs, command, key, $0, 0) } }
+      ?? nemo_fsconfig(fs, command, key, nil, 0)
     guard result == 0 else {
       throw explained(fs, "mount file system", "\(type) with option \(value.map { "\(key)=\($0)" } ?? key)")
     }

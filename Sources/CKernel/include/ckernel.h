@@ -70,6 +70,14 @@ ssize_t nemo_receive_descriptors(int socket, void *bytes, size_t length, int *de
 // Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. Paths longer than sun_path are ENAMETOOLONG. Returns the socket.
 int nemo_unix_connect(const char *path, int type);
 
+// memfd_create(2), close-on-exec.
+int nemo_memfd(const char *name);
+// Opens the other end of a pseudo-terminal master (TIOCGPTPEER), close-on-exec.
+int nemo_pty_peer(int master);
+// TIOCSPTLCK with 0: makes the other end openable.
+int nemo_pty_unlock(int master);
+int nemo_pty_number(int master, unsigned int *number);
+
 unsigned int nemo_major(dev_t device);
 unsigned int nemo_minor(dev_t device);
 int nemo_wifexited(int status);

@@ -1,0 +1,98 @@
+import CKernel
+import Glibc
+import NemoCgroup
+import NemoKernel
+import NemoOCI
+
+/// The life of a container as the specification names it (runtime.md#state).
+public enum Status: String, Sendable {
+  /// Being made.
+  case creating
+  /// Made, waits for `start`.
+  case created
+  /// Its process was executed.
+  case running
+  /// Its cgroup is frozen.
+  case paused
+  /// Its process has ended.
+  case stopped
+}
+
+/// An existing container, found by id.
+public struct Container: ~Copyable {
+  let context: RuntimeContext
+  let store: StateStore
+  let directory: ContainerDirectory
+  let procfs: Procfs
+  /// Its state as read.
+  public let record: StateRecord
+
+  /// Finds `id`.
+  ///
+  /// - Parameter locked: keep others from changing it; readers do not.
+  public init(_ id: String, _ context: RuntimeContext, locked: Bool) throws(Failure) {
+    try ContainerID.validate(id)
+    let opened = try StateStore.existing(context.root, id)
+    let directory = locked ? try opened.lock(id) : try opened.open(id)
+    let procfs = try Procfs()
+    let record = try directory.record()
+    self.context = context
+    self.store = opened
+    self.directory = directory
+    self.procfs = procfs
+    self.record = record
+  }
+
+  /// Its cgroups.
+  public func cgroup() throws(Failure) -> any CgroupManager { try CgroupV1(saved: record.cgroup) }
+
+  /// The configuration it was made from.
+  public func configuration() throws(Failure) -> Configuration {
+    try Configuration(parsing: directory.configuration(), subject: "\(directory.path)/config.json")
+  }
+
+  /// What it is doing now, derived from the kernel.
+  public func status() throws(Failure) -> Status {
+    guard let process = record.process else {
+      // Whoever makes it holds the lock; without a holder nobody does any more.
+      if flock(directory.descriptor.raw, LOCK_SH | LOCK_NB) != 0 { return .creating }
+      flock(directory.descriptor.raw, LOCK_UN)
+      return .stopped
+    }
+    guard process.isAlive(procfs) else { return .stopped }
+    if try cgroup().isFrozen() { return .paused }
+    return directory.waitsForStart ? .created : .running
+  }
+
+  /// The pid of the first process, or 0 when it has ended.
+  public func livePid() -> Int32 {
+    guard let process = record.process, process.isAlive(procfs) else { return 0 }
+    return process.pid
+  }
+
+  /// A descriptor of the first process that cannot become another's; nil when it has ended.
+  func pidfd() throws(Failure) -> OwnedDescriptor? {
+    guard let process = record.process else { return nil }
+    let fd = nemo_pidfd_open(process.pid, 0)
+    guard fd >= 0 else {
+      if nemo_get_errno() == ESRCH { return nil }
+      throw .last("pidfd_open", record.id)
+    }
+    let owned = OwnedDescriptor(adopting: fd)
+    // The identity is checked after the descriptor is held: from now on the pid cannot be reused unnoticed.
+    guard process.isAlive(procfs) else { return nil }
+    return owned
+  }
+
+  func wrongState(_ verb: String, _ status: Status) -> Failure {
+    switch (verb, status) {
+    case ("start", .running), ("start", .paused): Failure("cannot start an already running container", record.id)
+    case ("start", .stopped): Failure("cannot start a container that has stopped", record.id)
+    case ("exec", .paused): Failure("cannot exec in a paused container", record.id, advice: "use --ignore-paused")
+    case ("pause", .stopped), ("resume", .stopped), ("exec", .stopped), ("kill", .stopped), ("ps", .stopped),
+      ("update", .stopped), ("events", .stopped):
+      Failure("container not running", record.id)
+    default: Failure("cannot \(verb) container \(record.id) in the \(status.rawValue) state")
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import NemoKernel
+
+/// Container ids: what every verb accepts, checked before it becomes part of any path.
+public enum ContainerID {
+  /// Longest id.
+  public static let maximumLength = 1024
+
+  /// Letters, digits and `_+-.`, not starting with a dot; never a path (crun's and runc's rule).
+  public static func validate(_ id: String) throws(Failure) {
+    func legal(_ byte: UInt8) -> Bool {
+      switch byte {
+      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x5f, 0x2b, 0x2d, 0x2e: true
+      default: false
+      }
+    }
+    guard let first = id.utf8.first, first != 0x2e, id.utf8.count <= maximumLength, id.utf8.allSatisfy(legal) else {
+      throw Failure(
+        "invalid container id", "\"\(String(id.prefix(80)))\"",
+        reason: "must be 1 to \(maximumLength) letters, digits, '_', '+', '-' or '.' and not start with '.'")
+    }
+  }
+}

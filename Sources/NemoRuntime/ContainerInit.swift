@@ -1,0 +1,231 @@
+import CKernel
+import Glibc
+import NemoCapabilities
+import NemoCgroup
+import NemoKernel
+import NemoOCI
+import NemoSeccomp
+
+/// Everything the container's process needs, prepared by the runtime before it is made.
+struct InitPlan {
+  var id: String
+  var configuration: Configuration
+  var setup: ProcessSetup
+  var namespaces: NamespacePlan
+  /// Absolute path of the root file system.
+  var rootfs: String
+  /// The detached tree of the root file system.
+  var tree: Int32
+  /// The detached source of each bind mount, by index in `configuration.mounts`; -1 for others.
+  var bound: [Int32]
+  var cgroup: any CgroupManager
+  /// Connected console socket, or -1.
+  var console: Int32
+  /// The FIFO that `start` writes to, or -1: the channel starts it.
+  var fifo: Int32
+  var noPivot: Bool
+  /// The state that hooks read, for a pid.
+  var hookState: (_ status: String, _ pid: Int32) -> [UInt8]
+}
+
+/// The container's first process, from clone3(2) to execve(2). Single-threaded: it goes on with the runtime's memory.
+struct ContainerInit: ~Copyable {
+  let plan: InitPlan
+  let channel: Channel
+  let procfs: Procfs
+
+  /// Never returns: executes the program, or reports the failure and exits.
+  static func run(_ plan: InitPlan, _ channel: Channel) -> Never {
+    do throws(Failure) {
+      let process = ContainerInit(plan: plan, channel: channel, procfs: try Procfs())
+      process.launch(try process.prepare())
+    } catch {
+      _ = try? channel.sendFailure(error)
+    }
+    _exit(1)
+  }
+
+  /// Waits for the start and executes; who started hears of a failure.
+  private func launch(_ program: Program) {
+    let failure: Failure
+    do throws(Failure) {
+      try waitForStart()
+      failure = finish(program)
+    } catch { failure = error }
+    if plan.fifo >= 0 {
+      let bytes = Channel.encode(failure)
+      _ = write(plan.fifo, bytes, bytes.count)
+    } else {
+      _ = try? channel.sendFailure(failure)
+    }
+  }
+
+  private func prepare() throws(Failure) -> Program {
+    let linux = plan.configuration.linux
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    guard setsid() >= 0 else { throw .last("setsid") }
+    umask(0)
+    if plan.namespaces.isNew(.user) { _ = try channel.expect(.mapped) }
+    try plan.namespaces.join()
+    if plan.namespaces.needsSecondClone { try cloneAgain() }
+    let userNamespace = plan.namespaces.isPrivate(.user)
+    if userNamespace { try becomeRoot() }
+    try plan.namespaces.unshare()
+    try joinCgroup()
+    if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
+      throw .last("unshare cgroup namespace")
+    }
+    try plan.namespaces.enterTime(linux.timeOffsets, procfs)
+    try setNames()
+    try ProcessAttributes.apply(linux)
+    try setSysctl(linux.sysctl)
+    let root = try buildRootfs(inUserNamespace: userNamespace)
+    try plan.setup.prepare(procfs)
+    if plan.configuration.process?.terminal == true { try Terminal.control() }
+    let listener = try plan.setup.becomeUser()
+    if listener >= 0 {
+      try channel.send(.listener, [], [listener])
+      _ = try channel.expect(.proceed)
+      close(listener)
+    }
+    try plan.setup.enterWorkingDirectory()
+    let program = try plan.setup.resolve(root: root.raw)
+    try channel.send(.ready)
+    _ = try channel.expect(.proceed)
+    nemo_prctl(1, 0, 0, 0, 0)
+    return program
+  }
+
+  /// The process that stays is the child; the runtime becomes its parent (CLONE_PARENT) and learns its pid.
+  private func cloneAgain() throws(Failure) {
+    var arguments = nemo_clone_args()
+    arguments.flags = UInt64(UInt32(bitPattern: NamespaceKind.pid.flag)) | 0x8000
+    let pid = nemo_clone3(&arguments)
+    guard pid >= 0 else { throw .last("clone into pid namespace") }
+    if pid > 0 {
+      try channel.send(.process, Array(String(pid).utf8))
+      _exit(0)
+    }
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    guard setsid() >= 0 else { throw .last("setsid") }
+  }
+
+  /// Root of the user namespace: what it makes then has a mapped owner.
+  private func becomeRoot() throws(Failure) {
+    guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
+      throw .last("become root of the user namespace", "/linux/uidMappings", advice: "map container id 0")
+    }
+    if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
+    // The identity change has cleared it.
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+  }
+
+  private func joinCgroup() throws(Failure) {
+    let message = try channel.expect(.cgroup)
+    for fd in message.descriptors {
+      // "0" is the writer: no global lock is taken, which for a pid costs a grace period of 12 ms.
+      try Files.writeText(fd, "0", subject: "the container's cgroup")
+      close(fd)
+    }
+  }
+
+  private func setNames() throws(Failure) {
+    let configuration = plan.configuration
+    if !configuration.hostname.isEmpty {
+      guard sethostname(configuration.hostname, configuration.hostname.utf8.count) == 0 else {
+        throw .last("set hostname", "/hostname")
+      }
+    }
+    if !configuration.domainname.isEmpty {
+      guard setdomainname(configuration.domainname, configuration.domainname.utf8.count) == 0 else {
+        throw .last("set domainname", "/domainname")
+      }
+    }
+  }
+
+  private func setSysctl(_ values: [String: String]) throws(Failure) {
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+      do throws(Failure) {
+        try procfs.write(value, to: "sys/" + Sysctl.path(name))
+      } catch {
+        throw error.within("/linux/sysctl/\(name)")
+      }
+    }
+  }
+
+  private func buildRootfs(inUserNamespace: Bool) throws(Failure) -> OwnedDescriptor {
+    let configuration = plan.configuration
+    let rootfs = try Rootfs(
+      attaching: OwnedDescriptor(adopting: plan.tree), path: plan.rootfs, configuration: configuration,
+      inUserNamespace: inUserNamespace)
+    for (index, mount) in configuration.mounts.enumerated() {
+      try rootfs.mount(mount, bound: plan.bound[index], cgroup: plan.cgroup)
+    }
+    // A /dev bound from elsewhere is the operator's own.
+    let boundDev = configuration.mounts.contains {
+      $0.destination.trimmedSlashes == "/dev"
+        && ($0.type == "bind" || $0.options.contains { $0 == "bind" || $0 == "rbind" })
+    }
+    if !boundDev { try Devices.make(configuration.linux.devices, in: rootfs.root.raw, byBind: inUserNamespace) }
+    try rootfs.makeWorkingDirectory(plan.setup.process.cwd)
+    if plan.configuration.process?.terminal == true {
+      try Terminal.open(
+        in: rootfs.root.raw, size: plan.setup.process.consoleSize, console: plan.console, mountConsole: !boundDev)
+    }
+    let hooks = configuration.hooks
+    if !hooks.prestart.isEmpty || !hooks.createRuntime.isEmpty {
+      try channel.send(.mounted)
+      _ = try channel.expect(.proceed)
+    }
+    try HookRunner.run(hooks.createContainer, kind: "createContainer", state: plan.hookState("creating", getpid()))
+    var protection = try PathProtection(root: rootfs.root.raw)
+    for path in configuration.linux.readonlyPaths { try protection.makeReadOnly(path) }
+    for path in configuration.linux.maskedPaths { try protection.mask(path) }
+    try rootfs.pivot(noPivot: plan.noPivot)
+    try rootfs.seal()
+    return try Files.open("/", O_PATH | O_DIRECTORY)
+  }
+
+  /// Blocks until one byte comes: from `start` through the FIFO, from `run` through the channel.
+  private func waitForStart() throws(Failure) {
+    let fd = plan.fifo >= 0 ? plan.fifo : channel.socket
+    // `create` is over: its end of the channel goes, so that nothing but the FIFO holds this process.
+    if plan.fifo >= 0 { close(channel.socket) }
+    var byte: UInt8 = 0
+    while true {
+      let n = read(fd, &byte, 1)
+      if n == 1 { return }
+      if n == 0 { throw Failure("wait for start", reason: "the runtime is gone") }
+      guard nemo_get_errno() == EINTR else { throw .last("wait for start") }
+    }
+  }
+
+  private func finish(_ program: Program) -> Failure {
+    do throws(Failure) {
+      try HookRunner.run(
+        plan.configuration.hooks.startContainer, kind: "startContainer", state: plan.hookState("created", getpid()))
+    } catch {
+      return error
+    }
+    return plan.setup.execute(program)
+  }
+}
+
+extension String {
+  /// The path without trailing slashes.
+  var trimmedSlashes: String {
+    var text = self
+    while text.utf8.count > 1 && text.hasSuffix("/") { text.removeLast() }
+    return text
+  }
+}
+
+/// Kernel parameter names.
+enum Sysctl {
+  /// The path below /proc/sys of a name written with dots or slashes; in the dotted form a slash stands for a dot
+  /// (sysctl(8): `net/ipv4/conf/eth0.100/x` or `net.ipv4.conf.eth0/100.x`).
+  static func path(_ name: String) -> String {
+    guard let separator = name.first(where: { $0 == "." || $0 == "/" }), separator == "." else { return name }
+    return String(name.map { $0 == "." ? "/" : $0 == "/" ? "." : $0 })
+  }
+}

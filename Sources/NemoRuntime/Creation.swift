@@ -1,0 +1,195 @@
+import CKernel
+import Glibc
+import NemoCapabilities
+import NemoCgroup
+import NemoKernel
+import NemoMounts
+import NemoOCI
+import NemoSeccomp
+
+/// Makes a container up to the point where only `start` is missing.
+struct Creation: ~Copyable {
+  let options: CreateOptions
+  let context: RuntimeContext
+  let store: StateStore
+  let procfs: Procfs
+  let configuration: Configuration
+  let process: Process
+  private let configurationBytes: [UInt8]
+
+  /// Reads and checks everything; makes nothing but the state root.
+  init(_ options: CreateOptions, _ context: RuntimeContext) throws(Failure) {
+    try ContainerID.validate(options.id)
+    var options = options
+    options.bundle = try Files.absolute(options.bundle)
+    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
+      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
+    }
+    let path =
+      options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
+    let bytes = try Files.read(path, limit: StateStore.configurationLimit)
+    let configuration = try Configuration(parsing: bytes, subject: path)
+    guard let process = configuration.process else {
+      throw Failure("", "/process", reason: "is required to create a container")
+    }
+    let store = try StateStore(path: Files.absolute(context.root), create: true)
+    let procfs = try Procfs()
+    self.configurationBytes = bytes
+    self.configuration = configuration
+    self.process = process
+    self.options = options
+    self.context = context
+    self.store = store
+    self.procfs = procfs
+  }
+
+  var rootfsPath: String {
+    let path = configuration.root.path
+    return path.hasPrefix("/") ? path : "\(options.bundle)/\(path)"
+  }
+
+  /// Makes the container; what was made is undone when a later step fails.
+  ///
+  /// - Parameters:
+  ///   - throughFIFO: `start` will come as a command of its own; otherwise the caller starts through the channel.
+  ///   - console: where the terminal's master goes, or -1.
+  consuming func make(throughFIFO: Bool, console: Int32) throws(Failure) -> MadeContainer {
+    let resources = configuration.linux
+    let cgroup: any CgroupManager = try CgroupV1(cgroupsPath: resources.cgroupsPath, id: options.id)
+    var namespaces = try NamespacePlan(resources.namespaces)
+    guard namespaces.isPrivate(.mount) else {
+      throw Failure("", "/linux/namespaces", reason: "a container needs a mount namespace of its own")
+    }
+    let setup = try processSetup(joinsUser: namespaces.joins(.user))
+    let directory = try store.claim(options.id)
+    var record = StateRecord(
+      ociVersion: configuration.ociVersion, id: options.id, bundle: options.bundle, rootfs: rootfsPath,
+      created: Clock.now(),
+      annotations: configuration.annotations, owner: getuid(), cgroup: cgroup.saved)
+    var pid: Int32 = 0
+    do throws(Failure) {
+      try directory.write(record)
+      try Files.replace(
+        ContainerDirectory.configurationName, in: directory.descriptor.raw, with: configurationBytes, durable: false)
+      let fifo = throughFIFO ? try makeFIFO(directory) : -1
+      let plan = try initPlan(setup, namespaces, cgroup, console: console, fifo: fifo, record)
+      let channel = try launch(plan, &pid, &namespaces)
+      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record)
+      if fifo >= 0 { close(fifo) }
+      record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
+      try directory.write(record)
+      try publish(pid)
+      try Channel(socket: channel.raw).send(.proceed)
+      return MadeContainer(record: record, channel: channel, directory: directory, configuration: configuration)
+    } catch {
+      if pid > 0 {
+        kill(pid, SIGKILL)
+        _ = Children.reap(pid)
+      }
+      try undo(cgroup, directory, error)
+      throw error
+    }
+  }
+
+  /// Removes what a failed creation made; if even that fails, says so together with the cause.
+  private func undo(_ cgroup: any CgroupManager, _ directory: borrowing ContainerDirectory, _ cause: Failure)
+    throws(Failure)
+  {
+    do throws(Failure) {
+      if cause.operation != Creation.occupied { try cgroup.remove() }
+      try store.remove(directory)
+    } catch {
+      throw cause.within("\(error.message), while cleaning up after")
+    }
+  }
+
+  private static let occupied = "container's cgroup is not empty"
+
+  private func processSetup(joinsUser: Bool) throws(Failure) -> ProcessSetup {
+    var warnings: [String] = []
+    let hasUserNamespace = configuration.linux.namespaces.contains { $0.kind == .user }
+    let available = hasUserNamespace ? UInt64.max : try Capabilities.available()
+    let capabilities = Capabilities(process.capabilities, available: available, warnings: &warnings)
+    var filter: SeccompProgram?
+    if let profile = configuration.linux.seccomp {
+      let compiled = try store.filter(for: profile)
+      filter = compiled.program
+      warnings += compiled.warnings
+    }
+    for warning in warnings { context.warn(warning) }
+    return ProcessSetup(
+      process: process, capabilities: capabilities, filter: filter,
+      keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs, setgroupsDenied: false
+    )
+  }
+
+  private func makeFIFO(_ directory: borrowing ContainerDirectory) throws(Failure) -> Int32 {
+    let name = ContainerDirectory.fifoName
+    guard mkfifoat(directory.descriptor.raw, name, 0o600) == 0 else { throw .last("make", "\(directory.path)/\(name)") }
+    return try Files.open(name, O_RDWR | O_NOFOLLOW, at: directory.descriptor.raw).take()
+  }
+
+  private func initPlan(
+    _ setup: ProcessSetup, _ namespaces: NamespacePlan, _ cgroup: any CgroupManager, console: Int32, fifo: Int32,
+    _ record: StateRecord
+  ) throws(Failure) -> InitPlan {
+    let place = try Files.open(rootfsPath, O_PATH | O_DIRECTORY)
+    let tree = try MountTree.copy("", at: place.raw, recursive: true)
+    var bound: [Int32] = []
+    bound.reserveCapacity(configuration.mounts.count)
+    for (index, mount) in configuration.mounts.enumerated() {
+      do throws(Failure) {
+        bound.append(try bindSource(mount))
+      } catch {
+        throw error.within("/mounts/\(index)")
+      }
+    }
+    return InitPlan(
+      id: options.id, configuration: configuration, setup: setup, namespaces: namespaces, rootfs: rootfsPath,
+      tree: tree.take(),
+      bound: bound, cgroup: cgroup, console: console, fifo: fifo, noPivot: options.noPivot,
+      hookState: { status, pid in StateDocument.hook(record, status: status, pid: pid) })
+  }
+
+  /// The detached tree of a bind mount's source, taken once with the runtime's own rights; -1 for other mounts.
+  private func bindSource(_ mount: Mount) throws(Failure) -> Int32 {
+    let options = MountOptions(mount.options)
+    guard mount.type == "bind" || options.bind, !options.remount else { return -1 }
+    guard !mount.source.isEmpty else {
+      throw Failure("mount", mount.destination, reason: "a bind mount needs a source")
+    }
+    let path = mount.source.hasPrefix("/") ? mount.source : "\(self.options.bundle)/\(mount.source)"
+    let noFollow = options.copySymlink || options.sourceNoFollow
+    let tree = try MountTree.copy(path, recursive: options.recursiveBind || !options.bind, noFollow: noFollow)
+    if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
+      let namespace = try UserNamespace.make(uids: mount.uidMappings, gids: mount.gidMappings, procfs)
+      try MountTree.mapIDs(
+        tree.raw, userNamespace: namespace.raw, recursive: options.idMap == .recursive, subject: path)
+    }
+    return tree.take()
+  }
+
+  /// Clones the container's process; returns the runtime's end of the channel.
+  private func launch(_ plan: InitPlan, _ pid: inout Int32, _ namespaces: inout NamespacePlan) throws(Failure)
+    -> OwnedDescriptor
+  {
+    let pair = try Descriptors.socketPair()
+    let flags = UInt64(UInt32(bitPattern: namespaces.cloneFlags))
+    pid = try namespaces.around { () throws(Failure) in
+      var arguments = nemo_clone_args()
+      arguments.flags = flags
+      arguments.exit_signal = UInt64(SIGCHLD)
+      let pid = nemo_clone3(&arguments)
+      guard pid >= 0 else { throw .last("clone the container's process") }
+      return pid
+    }
+    if pid == 0 {
+      let socket = pair.keepFar().take()
+      ContainerInit.run(plan, Channel(socket: socket))
+    }
+    close(plan.tree)
+    for fd in plan.bound where fd >= 0 { close(fd) }
+    namespaces.closeJoined()
+    return pair.keepNear()
+  }
+}

@@ -1,0 +1,152 @@
+import CKernel
+import Glibc
+import NemoCgroup
+import NemoJSON
+import NemoKernel
+import NemoMounts
+import NemoOCI
+
+/// A container that waits for its start.
+public struct MadeContainer: ~Copyable {
+  /// Its state, on disk too.
+  public let record: StateRecord
+  let channel: OwnedDescriptor
+  let directory: ContainerDirectory
+  let configuration: Configuration
+
+  /// The pid of its first process.
+  public var pid: Int32 { record.process?.pid ?? 0 }
+}
+
+extension Creation {
+  /// The runtime's half of the protocol in ``Channel``, up to `ready`.
+  func connect(
+    channel: Channel, _ pid: inout Int32, _ plan: InitPlan, _ cgroup: any CgroupManager, _ record: inout StateRecord
+  ) throws(Failure) {
+    do throws(Failure) {
+      try mapUsers(pid, plan, channel)
+      try attachCgroup(cgroup, channel)
+    } catch {
+      // What the process itself says is nearer to the cause than its silence.
+      if let told = pendingFailure(channel) { throw told }
+      throw error
+    }
+    while let message = try channel.next() {
+      switch message.kind {
+      case .ready: return
+      case .failed: throw Channel.decode(message.body)
+      case .warning: context.warn(String(decoding: message.body, as: UTF8.self))
+      case .process:
+        guard let second = Int32(String(decoding: message.body, as: UTF8.self)) else {
+          throw Failure("read the second process's id")
+        }
+        _ = Children.reap(pid)
+        pid = second
+      case .mounted:
+        try NetworkDevices.move(configuration.linux.netDevices, to: pid)
+        let state = plan.hookState("creating", pid)
+        try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
+        try HookRunner.run(configuration.hooks.createRuntime, kind: "createRuntime", state: state)
+        try channel.send(.proceed)
+      case .listener:
+        guard let listener = message.descriptors.first, let profile = configuration.linux.seccomp else {
+          throw Failure("receive the seccomp listener")
+        }
+        defer { close(listener) }
+        try SeccompAgent.hand(listener, profile, pid: pid, state: plan.hookState("creating", pid))
+        try channel.send(.proceed)
+      default: throw Failure("read the container's start channel", reason: "message \(message.kind) is not expected")
+      }
+    }
+    throw silence(pid)
+  }
+
+  private func pendingFailure(_ channel: Channel) -> Failure? {
+    var entry = pollfd(fd: channel.socket, events: Int16(POLLIN), revents: 0)
+    guard poll(&entry, 1, 100) > 0, let message = try? channel.next(), message.kind == .failed else { return nil }
+    return Channel.decode(message.body)
+  }
+
+  /// The process died without a word.
+  private func silence(_ pid: Int32) -> Failure {
+    let status = Children.reap(pid)
+    let how =
+      nemo_wifsignaled(status) != 0 ? "signal \(nemo_wtermsig(status))" : "exit status \(nemo_wexitstatus(status))"
+    return Failure("container's process ended while it was being made", reason: how)
+  }
+
+  private func mapUsers(_ pid: Int32, _ plan: InitPlan, _ channel: Channel) throws(Failure) {
+    guard plan.namespaces.isNew(.user) else { return }
+    try UserNamespace.map(pid, uids: configuration.linux.uidMappings, gids: configuration.linux.gidMappings, procfs)
+    for (index, mount) in configuration.mounts.enumerated() where plan.bound[index] >= 0 {
+      let options = MountOptions(mount.options)
+      guard options.idMap != .none, mount.uidMappings.isEmpty, mount.gidMappings.isEmpty else { continue }
+      let namespace = try Files.open("/proc/\(pid)/ns/user", O_RDONLY)
+      try MountTree.mapIDs(
+        plan.bound[index], userNamespace: namespace.raw, recursive: options.idMap == .recursive, subject: mount.source)
+    }
+    try channel.send(.mapped)
+  }
+
+  private func attachCgroup(_ cgroup: any CgroupManager, _ channel: Channel) throws(Failure) {
+    try cgroup.create()
+    try cgroup.apply(configuration.linux.resources)
+    let descriptors = try cgroup.joinDescriptors()
+    defer { for fd in descriptors { close(fd) } }
+    try channel.send(.cgroup, [], descriptors)
+  }
+
+  /// The pid file and the pidfd, for whoever asked.
+  func publish(_ pid: Int32) throws(Failure) {
+    try PidFile.write(pid, to: options.pidFile)
+    try PidFile.sendPidfd(pid, to: options.pidfdSocket)
+  }
+}
+
+/// Telling the caller the pid.
+enum PidFile {
+  /// Writes the number whole or not at all; an empty path is nothing to do.
+  static func write(_ pid: Int32, to path: String) throws(Failure) {
+    if path.isEmpty { return }
+    let absolute = try Files.absolute(path)
+    let slash = absolute.lastIndex(of: "/") ?? absolute.startIndex
+    let directory = try Files.open(
+      slash == absolute.startIndex ? "/" : String(absolute[..<slash]), O_RDONLY | O_DIRECTORY)
+    let name = String(absolute[absolute.index(after: slash)...])
+    do throws(Failure) {
+      try Files.replace(name, in: directory.raw, with: Array(String(pid).utf8), mode: 0o644, durable: false)
+    } catch {
+      throw error.within("write pid file \(path)")
+    }
+  }
+
+  /// Sends a pidfd over the unix socket at `path` (`--pidfd-socket`).
+  static func sendPidfd(_ pid: Int32, to path: String) throws(Failure) {
+    if path.isEmpty { return }
+    let fd = nemo_pidfd_open(pid, 0)
+    guard fd >= 0 else { throw .last("pidfd_open") }
+    let pidfd = OwnedDescriptor(adopting: fd)
+    let socket = try Descriptors.connect(path)
+    try Descriptors.send(Array("pidfd".utf8), [pidfd.raw], over: socket.raw, subject: path)
+  }
+}
+
+/// Handing a seccomp listener to its agent (config-linux.md#containerprocessstate).
+enum SeccompAgent {
+  static func hand(_ listener: Int32, _ profile: SeccompProfile, pid: Int32, state: [UInt8]) throws(Failure) {
+    let socket: OwnedDescriptor
+    do throws(Failure) { socket = try Descriptors.connect(profile.listenerPath) } catch {
+      throw error.within("failed to connect with seccomp agent")
+    }
+    var json = JSONWriter()
+    json.beginObject()
+    json.member("ociVersion", Specification.version)
+    json.member("fds", ["seccompFd"])
+    json.member("pid", pid)
+    json.member("metadata", profile.listenerMetadata)
+    json.key("state")
+    json.raw(String(decoding: state, as: UTF8.self))
+    json.endObject()
+    try Descriptors.send(json.bytes, [listener], over: socket.raw, subject: profile.listenerPath)
+  }
+}

@@ -1,0 +1,309 @@
+import CKernel
+import Glibc
+import NemoCapabilities
+import NemoCgroup
+import NemoKernel
+import NemoOCI
+import NemoSeccomp
+
+/// Options of `exec`.
+public struct ExecOptions {
+  /// The container's id.
+  public var id: String
+  /// Process document (`--process FILE`), or empty.
+  public var processFile = ""
+  /// The command, when there is no document.
+  public var arguments: [String] = []
+  /// `--tty`.
+  public var terminal = false
+  /// `--user UID[:GID]`, or empty.
+  public var user = ""
+  /// `--cwd`, or empty.
+  public var cwd = ""
+  /// `--env`, added to the container's.
+  public var env: [String] = []
+  /// `--cap`, added to the container's sets.
+  public var capabilities: [String] = []
+  /// `--additional-gids`.
+  public var additionalGids: [UInt32] = []
+  /// `--no-new-privs`.
+  public var noNewPrivileges = false
+  /// `--apparmor`, or empty.
+  public var apparmor = ""
+  /// `--process-label`, or empty.
+  public var processLabel = ""
+  /// `--cgroup`: sub cgroup by controller; the key "" means every one.
+  public var cgroup: [String: String] = [:]
+  /// `--ignore-paused`.
+  public var ignorePaused = false
+  /// See ``CreateOptions``.
+  public var pidFile = ""
+  /// See ``CreateOptions``.
+  public var pidfdSocket = ""
+  /// See ``CreateOptions``.
+  public var preserveFDs: UInt32 = 0
+
+  /// Options for `id` with the defaults.
+  public init(id: String) { self.id = id }
+}
+
+/// A process that joins a running container. The same ``ProcessSetup`` as the first process: `exec` is as strong a door as `create`.
+public struct Execution: ~Copyable {
+  let options: ExecOptions
+  let container: Container
+  /// The process as it will run.
+  public let process: Process
+  private let setup: ProcessSetup
+  private let linux: LinuxConfiguration
+  private let cgroup: any CgroupManager
+  private let pidfd: OwnedDescriptor
+
+  /// Checks the container and prepares the process.
+  public init(_ options: ExecOptions, _ context: RuntimeContext) throws(Failure) {
+    let container = try Container(options.id, context, locked: false)
+    let status = try container.status()
+    guard status == .running || status == .created || (status == .paused && options.ignorePaused) else {
+      throw container.wrongState("exec", status)
+    }
+    guard let pidfd = try container.pidfd() else { throw container.wrongState("exec", .stopped) }
+    let configuration = try container.configuration()
+    let process = try Execution.process(options, configuration)
+    let cgroup = try container.cgroup()
+    var warnings: [String] = []
+    let inUserNamespace = configuration.linux.namespaces.contains { $0.kind == .user }
+    let available = inUserNamespace ? UInt64.max : try Capabilities.available()
+    let capabilities = Capabilities(process.capabilities, available: available, warnings: &warnings)
+    var filter: SeccompProgram?
+    if let profile = configuration.linux.seccomp {
+      let compiled = try container.store.filter(for: profile)
+      filter = compiled.program
+      warnings += compiled.warnings
+    }
+    for warning in warnings { context.warn(warning) }
+    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
+      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
+    }
+    self.setup = ProcessSetup(
+      process: process, capabilities: capabilities, filter: filter, keyring: "_ses.\(options.id)",
+      preserved: options.preserveFDs, setgroupsDenied: false)
+    self.container = container
+    self.pidfd = pidfd
+    self.process = process
+    self.cgroup = cgroup
+    self.linux = configuration.linux
+    self.options = options
+  }
+
+  /// The container's process with what the command line or the document changes.
+  private static func process(_ options: ExecOptions, _ configuration: Configuration) throws(Failure) -> Process {
+    var process: Process
+    if !options.processFile.isEmpty {
+      process = try Process(
+        parsing: Files.read(options.processFile, limit: StateStore.configurationLimit), subject: options.processFile)
+    } else {
+      guard let initial = configuration.process else {
+        throw Failure("", "/process", reason: "is missing in the container's config.json")
+      }
+      process = initial
+      process.args = options.arguments
+      process.terminal = options.terminal
+      process.consoleSize = nil
+      process.env += options.env
+    }
+    if options.terminal { process.terminal = true }
+    if !options.cwd.isEmpty { process.cwd = options.cwd }
+    if !options.user.isEmpty { try parse(user: options.user, into: &process.user) }
+    process.user.additionalGids += options.additionalGids
+    if options.noNewPrivileges { process.noNewPrivileges = true }
+    if !options.apparmor.isEmpty { process.apparmorProfile = options.apparmor }
+    if !options.processLabel.isEmpty { process.selinuxLabel = options.processLabel }
+    if !options.capabilities.isEmpty {
+      var sets = process.capabilities ?? CapabilitySets()
+      sets.bounding += options.capabilities
+      sets.effective += options.capabilities
+      sets.permitted += options.capabilities
+      process.capabilities = sets
+    }
+    guard let name = process.args.first, !name.isEmpty else {
+      throw Failure("", "/process/args", reason: "must have a command")
+    }
+    guard process.cwd.hasPrefix("/") else {
+      throw Failure("", "/process/cwd", reason: "\"\(process.cwd)\" must be absolute")
+    }
+    return process
+  }
+
+  /// `UID[:GID]`, numbers only: a name, a sign or a number out of range never becomes another user (CVE-2016-3697, CVE-2026-30892).
+  static func parse(user text: String, into user: inout User) throws(Failure) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    func number(_ part: Substring) -> UInt32? {
+      guard !part.isEmpty, part.utf8.allSatisfy({ $0 &- 0x30 < 10 }), let n = UInt32(part), n <= UInt32(Int32.max)
+      else { return nil }
+      return n
+    }
+    guard parts.count <= 2, let uid = number(parts[0]), parts.count == 1 || number(parts[1]) != nil else {
+      throw Failure("parse user", "\"\(text)\"", reason: "must be UID[:GID], numbers from 0 to \(Int32.max)")
+    }
+    user.uid = uid
+    user.gid = parts.count == 2 ? number(parts[1]) ?? 0 : user.gid
+  }
+
+  /// Makes the process; it waits for ``ExecutedProcess/start()``.
+  ///
+  /// - Parameter console: where the terminal's master goes, or -1.
+  public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
+    guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
+    let pair = try Descriptors.socketPair()
+    let ownPidNamespace = try Files.open("/proc/self/ns/pid", O_RDONLY)
+    guard nemo_setns(pidfd.raw, NamespaceKind.pid.flag) == 0 else {
+      throw .last("join pid namespace of container", options.id)
+    }
+    var arguments = nemo_clone_args()
+    arguments.exit_signal = UInt64(SIGCHLD)
+    let pid = nemo_clone3(&arguments)
+    if pid == 0 {
+      let join = ExecInit(
+        options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw,
+        channel: Channel(socket: pair.far.raw),
+        console: console)
+      join.run()
+    }
+    guard nemo_setns(ownPidNamespace.raw, NamespaceKind.pid.flag) == 0 else {
+      throw .last("return to the own pid namespace")
+    }
+    guard pid > 0 else { throw .last("clone the process") }
+    let channel = pair.keepNear()
+    do throws(Failure) {
+      try attach(pid, Channel(socket: channel.raw))
+      try PidFile.write(pid, to: options.pidFile)
+      try PidFile.sendPidfd(pid, to: options.pidfdSocket)
+      try Channel(socket: channel.raw).send(.proceed)
+    } catch {
+      kill(pid, SIGKILL)
+      _ = Children.reap(pid)
+      throw error
+    }
+    return ExecutedProcess(pid: pid, channel: channel)
+  }
+
+  /// The namespaces in which the container's process differs from the runtime, as setns(2) flags.
+  private func foreign(_ pid: Int32) throws(Failure) -> Int32 {
+    var flags: Int32 = 0
+    for kind in NamespaceKind.allCases where kind != .pid {
+      var own = stat()
+      var theirs = stat()
+      guard stat("/proc/self/ns/\(kind.file)", &own) == 0 else { continue }
+      guard stat("/proc/\(pid)/ns/\(kind.file)", &theirs) == 0 else {
+        throw .last("read namespaces of container", options.id)
+      }
+      if own.st_ino != theirs.st_ino || own.st_dev != theirs.st_dev { flags |= kind.flag }
+    }
+    return flags
+  }
+
+  private func attach(_ pid: Int32, _ channel: Channel) throws(Failure) {
+    let descriptors =
+      options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(exec: options.cgroup)
+    do {
+      defer { for fd in descriptors { close(fd) } }
+      try channel.send(.cgroup, [], descriptors)
+    }
+    while let message = try channel.next() {
+      switch message.kind {
+      case .ready: return
+      case .failed: throw Channel.decode(message.body)
+      case .listener:
+        guard let listener = message.descriptors.first, let profile = linux.seccomp else {
+          throw Failure("receive the seccomp listener")
+        }
+        defer { close(listener) }
+        try SeccompAgent.hand(
+          listener, profile, pid: pid,
+          state: StateDocument.hook(container.record, status: "running", pid: container.record.process?.pid ?? 0))
+        try channel.send(.proceed)
+      default: throw Failure("read the process's start channel", reason: "message \(message.kind) is not expected")
+      }
+    }
+    throw Failure("process ended while it was joining the container", options.id)
+  }
+}
+
+/// A process made by `exec`, not yet executed.
+public struct ExecutedProcess: ~Copyable {
+  /// Its pid in the runtime's namespace.
+  public let pid: Int32
+  let channel: OwnedDescriptor
+
+  /// Executes the program; returns when that is done.
+  public consuming func start() throws(Failure) {
+    let channel = Channel(socket: channel.raw)
+    try channel.send(.start)
+    if let message = try channel.next(), message.kind == .failed {
+      _ = Children.reap(pid)
+      throw Channel.decode(message.body)
+    }
+  }
+}
+
+/// The joining process, from clone3(2) to execve(2).
+struct ExecInit {
+  let options: ExecOptions
+  let setup: ProcessSetup
+  let linux: LinuxConfiguration
+  let namespaces: Int32
+  let pidfd: Int32
+  let channel: Channel
+  let console: Int32
+
+  func run() -> Never {
+    do throws(Failure) {
+      let program = try prepare()
+      var byte: UInt8 = 0
+      guard read(channel.socket, &byte, 1) == 1 else { throw Failure("wait for start", reason: "the runtime is gone") }
+      throw setup.execute(program)
+    } catch {
+      _ = try? channel.sendFailure(error)
+    }
+    _exit(1)
+  }
+
+  private func prepare() throws(Failure) -> Program {
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    let procfs = try Procfs()
+    guard setsid() >= 0 else { throw .last("setsid") }
+    let affinity = setup.process.execCPUAffinity
+    if let affinity { try ProcessAttributes.setAffinity(affinity.initial, subject: "/process/execCPUAffinity/initial") }
+    let message = try channel.expect(.cgroup)
+    for fd in message.descriptors {
+      try Files.writeText(fd, "0", subject: "the container's cgroup")
+      close(fd)
+    }
+    if let affinity { try ProcessAttributes.setAffinity(affinity.final, subject: "/process/execCPUAffinity/final") }
+    if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 { throw .last("join namespaces of container", options.id) }
+    if namespaces & NamespaceKind.user.flag != 0 {
+      guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
+        throw .last("become root of the user namespace")
+      }
+      nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    }
+    let root = try Files.open("/", O_PATH | O_DIRECTORY)
+    if setup.process.terminal {
+      try Terminal.open(in: root.raw, size: setup.process.consoleSize, console: console, mountConsole: false)
+      try Terminal.control()
+    }
+    try ProcessAttributes.apply(linux)
+    try setup.prepare(procfs)
+    let listener = try setup.becomeUser()
+    if listener >= 0 {
+      try channel.send(.listener, [], [listener])
+      _ = try channel.expect(.proceed)
+      close(listener)
+    }
+    try setup.enterWorkingDirectory()
+    let program = try setup.resolve(root: root.raw)
+    try channel.send(.ready)
+    _ = try channel.expect(.proceed)
+    nemo_prctl(1, 0, 0, 0, 0)
+    return program
+  }
+}

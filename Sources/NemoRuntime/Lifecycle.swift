@@ -1,0 +1,161 @@
+import CKernel
+import Glibc
+import NemoCgroup
+import NemoKernel
+import NemoOCI
+
+/// The verbs that change a container's life. Each takes the container's lock; none leaves it half changed.
+public enum Lifecycle {
+  /// Makes a container that waits for ``start(_:_:)``.
+  public static func create(_ options: CreateOptions, _ context: RuntimeContext) throws(Failure) {
+    let creation = try Creation(options, context)
+    guard creation.process.terminal == !options.consoleSocket.isEmpty else {
+      throw creation.process.terminal
+        ? Failure(
+          "cannot allocate tty if nemoshell will detach without setting console socket", advice: "pass --console-socket"
+        )
+        : Failure("cannot use console socket if nemoshell will not detach or allocate tty")
+    }
+    let console = options.consoleSocket.isEmpty ? -1 : try Descriptors.connect(options.consoleSocket).take()
+    let made = try creation.make(throughFIFO: true, console: console)
+    _ = made.pid
+  }
+
+  /// Starts a created container: returns when its program was executed.
+  public static func start(_ id: String, _ context: RuntimeContext) throws(Failure) {
+    let container = try Container(id, context, locked: true)
+    let status = try container.status()
+    guard status == .created else { throw container.wrongState("start", status) }
+    let directory = container.directory.descriptor.raw
+    let name = ContainerDirectory.fifoName
+    let reader = try Files.open(name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, at: directory)
+    do {
+      let writer = try Files.open(name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW, at: directory)
+      var byte: UInt8 = 0
+      guard write(writer.raw, &byte, 1) == 1 else { throw .last("start", id) }
+    }
+    // The process holds the FIFO until execve(2) closes it: a hang-up is success, unless it left a message.
+    let failure = waitForExecution(reader.raw)
+    unlinkat(directory, name, 0)
+    if let failure { throw failure }
+    let hooks = try container.configuration().hooks.poststart
+    try poststart(hooks, container)
+  }
+
+  private static func waitForExecution(_ fifo: Int32) -> Failure? {
+    while true {
+      var entry = pollfd(fd: fifo, events: 0, revents: 0)
+      let n = poll(&entry, 1, -1)
+      if n > 0 && entry.revents & Int16(POLLHUP) != 0 { break }
+    }
+    var buffer = [UInt8](repeating: 0, count: 16384)
+    let n = read(fifo, &buffer, buffer.count)
+    // One byte alone is our own: the process died before it read it.
+    if n == 1 { return Failure("container's process ended before it was started") }
+    return n > 0 ? Channel.decode(Array(buffer[..<n])) : nil
+  }
+
+  static func poststart(_ hooks: [Hook], _ container: borrowing Container) throws(Failure) {
+    if hooks.isEmpty { return }
+    let state = StateDocument.hook(container.record, status: "running", pid: container.record.process?.pid ?? 0)
+    do throws(Failure) {
+      try HookRunner.run(hooks, kind: "poststart", state: state)
+    } catch {
+      try container.cgroup().signalAll(SIGKILL)
+      throw error
+    }
+  }
+
+  /// Sends a signal to the first process, or to all.
+  public static func kill(_ id: String, signal: Int32, all: Bool, _ context: RuntimeContext) throws(Failure) {
+    let container = try Container(id, context, locked: false)
+    let status = try container.status()
+    if all {
+      // Also of a stopped container: others may live on in a shared pid namespace.
+      return try container.cgroup().signalAll(signal)
+    }
+    guard status != .stopped, status != .creating, let pidfd = try container.pidfd() else {
+      throw container.wrongState("kill", .stopped)
+    }
+    guard nemo_pidfd_send_signal(pidfd.raw, signal) == 0 else {
+      throw nemo_get_errno() == ESRCH ? Failure("process already finished", id) : .last("signal", id)
+    }
+    if signal == SIGKILL, status == .paused { try container.cgroup().thaw() }
+  }
+
+  /// Freezes all processes.
+  public static func pause(_ id: String, _ context: RuntimeContext) throws(Failure) {
+    let container = try Container(id, context, locked: true)
+    let status = try container.status()
+    guard status == .running || status == .created else { throw container.wrongState("pause", status) }
+    try container.cgroup().freeze()
+  }
+
+  /// Lets frozen processes go on.
+  public static func resume(_ id: String, _ context: RuntimeContext) throws(Failure) {
+    let container = try Container(id, context, locked: true)
+    let status = try container.status()
+    guard status == .paused else { throw container.wrongState("resume", status) }
+    try container.cgroup().thaw()
+  }
+
+  /// Removes a container that has ended, or with `force` any, whatever is left of it.
+  public static func delete(_ id: String, force: Bool, _ context: RuntimeContext) throws(Failure) {
+    try ContainerID.validate(id)
+    do throws(Failure) {
+      let store = try StateStore.existing(context.root, id)
+      try store.sweep()
+      try delete(store.lock(id), store, force: force, context)
+    } catch  where force && error.operation == StateStore.absent(id).operation {
+      return
+    }
+  }
+
+  private static func delete(
+    _ directory: borrowing ContainerDirectory, _ store: borrowing StateStore, force: Bool, _ context: RuntimeContext
+  ) throws(Failure) {
+    let record: StateRecord
+    do throws(Failure) { record = try directory.record() } catch {
+      // The intent record comes first of all: without a readable one nothing can be known to have been made.
+      guard force else { throw error }
+      return try store.remove(directory)
+    }
+    try remove(record, directory, store, force: force, context)
+  }
+
+  /// Kills what lives, removes the cgroup and the state, then runs the poststop hooks.
+  static func remove(
+    _ record: StateRecord, _ directory: borrowing ContainerDirectory, _ store: borrowing StateStore, force: Bool,
+    _ context: RuntimeContext
+  ) throws(Failure) {
+    let procfs = try Procfs()
+    let alive = record.process?.isAlive(procfs) ?? false
+    if alive && !force {
+      guard directory.waitsForStart else {
+        throw Failure(
+          "cannot delete container \(record.id) that is not stopped", advice: "stop it first or use --force")
+      }
+    }
+    let cgroup: any CgroupManager = try CgroupV1(saved: record.cgroup)
+    if alive, let process = record.process {
+      let fd = nemo_pidfd_open(process.pid, 0)
+      if fd >= 0 {
+        let pidfd = OwnedDescriptor(adopting: fd)
+        if process.isAlive(procfs) { nemo_pidfd_send_signal(pidfd.raw, SIGKILL) }
+        try cgroup.thaw()
+        _ = Children.wait(pidfd.raw, milliseconds: 10_000)
+      }
+    }
+    if !(try cgroup.isEmpty()) { try cgroup.signalAll(SIGKILL) }
+    try cgroup.remove()
+    let hooks = (try? Configuration(parsing: directory.configuration(), subject: directory.path))?.hooks.poststop ?? []
+    try store.remove(directory)
+    let state = StateDocument.hook(record, status: "stopped", pid: 0)
+    // Each is tried: what one cannot clean up another may.
+    for hook in hooks {
+      do throws(Failure) { try HookRunner.run([hook], kind: "poststop", state: state) } catch {
+        context.warn(error.message)
+      }
+    }
+  }
+}

@@ -1,0 +1,224 @@
+import CKernel
+import Glibc
+import NemoCapabilities
+import NemoKernel
+import NemoOCI
+import NemoSeccomp
+
+/// The last steps before execve(2), the same for the container's first process and for `exec`.
+///
+/// Order (SECURITY: each step still has the rights it needs, and none is left afterwards): session and keyring, scheduling,
+/// rlimits, labels, no_new_privs; the filter first where loading it needs privilege, last otherwise; bounding set, groups, user,
+/// capabilities; working directory, program; then execve.
+struct ProcessSetup {
+  let process: Process
+  let capabilities: Capabilities
+  let filter: SeccompProgram?
+  /// Name of the new session keyring; nil keeps the caller's.
+  let keyring: String?
+  /// Descriptors from 3 that the program gets.
+  let preserved: UInt32
+  /// Whether the user namespace denies setgroups(2).
+  let setgroupsDenied: Bool
+
+  /// Everything that needs the runtime's privileges and the host's procfs; before the identity changes.
+  func prepare(_ procfs: borrowing Procfs) throws(Failure) {
+    if let keyring { try joinKeyring(keyring) }
+    if let score = process.oomScoreAdj { try setOOMScore(score, procfs) }
+    try ProcessAttributes.apply(process)
+    try applyLabels(procfs)
+  }
+
+  private func joinKeyring(_ name: String) throws(Failure) {
+    let key = nemo_join_session_keyring(name)
+    if key < 0 {
+      if nemo_get_errno() == ENOSYS { return }
+      throw .last("create session keyring", name)
+    }
+    // Its possessor may do all, so that the process can use its own keyring (keyctl_setperm(3)).
+    var buffer = [CChar](repeating: 0, count: 512)
+    guard nemo_keyctl_describe(key, &buffer, buffer.count) > 0 else { return }
+    let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let fields = text.split(separator: ";", omittingEmptySubsequences: false)
+    guard fields.count > 3, let permissions = UInt32(fields[3], radix: 16) else { return }
+    guard nemo_keyctl_setperm(key, permissions | 0x0008_0000) == 0 else {
+      throw .last("set permissions of session keyring", name)
+    }
+  }
+
+  private func setOOMScore(_ score: Int, _ procfs: borrowing Procfs) throws(Failure) {
+    do throws(Failure) {
+      try procfs.write(String(score), to: "self/oom_score_adj")
+    } catch {
+      // Without CAP_SYS_RESOURCE it cannot be lowered; what is already so is fine.
+      let now = try procfs.read("self/oom_score_adj")
+      if String(decoding: now, as: UTF8.self).split(whereSeparator: \.isNewline).first == Substring(String(score)) {
+        return
+      }
+      throw error.within("/process/oomScoreAdj")
+    }
+  }
+
+  private func applyLabels(_ procfs: borrowing Procfs) throws(Failure) {
+    if !process.apparmorProfile.isEmpty {
+      guard let enabled = try? Files.readText("/sys/module/apparmor/parameters/enabled"), enabled.hasPrefix("Y") else {
+        throw Failure("", "/process/apparmorProfile", reason: "AppArmor is not enabled in this kernel")
+      }
+      let place = "self/attr/apparmor/exec"
+      do throws(Failure) {
+        try procfs.write("exec \(process.apparmorProfile)", to: place)
+      } catch  where error.errno == .noEntry {
+        try procfs.write("exec \(process.apparmorProfile)", to: "self/attr/exec")
+      }
+    }
+    if !process.selinuxLabel.isEmpty, LinuxSecurity.selinuxEnabled {
+      try procfs.write(process.selinuxLabel, to: "self/attr/exec")
+    }
+  }
+
+  /// Changes into the container's identity. Loads the filter now where that needs CAP_SYS_ADMIN.
+  ///
+  /// - Returns: the seccomp listener, or -1.
+  func becomeUser() throws(Failure) -> Int32 {
+    var listener: Int32 = -1
+    if process.noNewPrivileges, nemo_prctl(38, 1, 0, 0, 0) != 0 { throw .last("set no_new_privs") }
+    if let filter, loadsEarly { listener = try Seccomp.load(filter) }
+    try giveStdio(to: process.user.uid)
+    try capabilities.dropBounding()
+    guard nemo_prctl(8, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
+    let user = process.user
+    if !setgroupsDenied {
+      let result = user.additionalGids.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
+      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
+    } else if !user.additionalGids.isEmpty {
+      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
+    }
+    guard nemo_setresgid(user.gid, user.gid, user.gid) == 0 else {
+      throw .last("set gid \(user.gid)", "/process/user/gid")
+    }
+    guard nemo_setresuid(user.uid, user.uid, user.uid) == 0 else {
+      throw .last("set uid \(user.uid)", "/process/user/uid")
+    }
+    guard nemo_prctl(8, 0, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
+    try capabilities.apply()
+    // A changed identity clears the parent-death signal (prctl(2)); the runtime's end must still end an unfinished container.
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    return listener
+  }
+
+  /// A filter needs no_new_privs or CAP_SYS_ADMIN; one that notifies is handed over while the runtime still listens.
+  private var loadsEarly: Bool { !process.noNewPrivileges || filter?.notifies == true }
+
+  /// Pipes, sockets and terminals on stdio belong to the process's user, or it could not reopen them.
+  private func giveStdio(to uid: UInt32) throws(Failure) {
+    for number in 0...2 as ClosedRange<Int32> {
+      var status = stat()
+      guard fstat(number, &status) == 0, status.st_uid != uid else { continue }
+      let kind = status.st_mode & S_IFMT
+      let isTerminal = kind == S_IFCHR && nemo_filesystem_magic(number) == Terminal.devptsMagic
+      guard kind == S_IFIFO || kind == S_IFSOCK || isTerminal else { continue }
+      if fchown(number, uid, gid_t.max) != 0 {
+        // The owner may be outside the user namespace; what cannot be given stays usable through the open descriptor.
+        let error = nemo_get_errno()
+        guard error == EINVAL || error == EPERM || error == EROFS || error == EACCES else {
+          throw .last("give stdio to uid \(uid)")
+        }
+      }
+    }
+  }
+
+  /// Enters the working directory and checks that it is inside the root (CVE-2024-21626).
+  func enterWorkingDirectory() throws(Failure) {
+    guard chdir(process.cwd) == 0 else { throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed") }
+    var buffer = [CChar](repeating: 0, count: 4097)
+    guard getcwd(&buffer, buffer.count) != nil, buffer[0] == 0x2f else {
+      throw Failure(
+        "chdir", process.cwd,
+        reason:
+          "current working directory is outside of container mount namespace root -- possible container breakout detected"
+      )
+    }
+  }
+
+  /// The environment with HOME filled in and the path of the program found in its PATH.
+  func resolve(root: Int32) throws(Failure) -> Program {
+    var environment = process.env
+    if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
+      environment.removeAll { $0.hasPrefix("HOME=") }
+      environment.append("HOME=" + PasswordFile.home(of: process.user.uid, in: root))
+    }
+    guard let name = process.args.first else { throw Failure("", "/process/args", reason: "is empty") }
+    let path = environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? ""
+    return Program(path: try Executable.find(name, path: path), arguments: process.args, environment: environment)
+  }
+
+  /// The point of no return: the late filter, every foreign descriptor close-on-exec, execve.
+  func execute(_ program: Program) -> Failure {
+    do throws(Failure) {
+      Signals.reset()
+      try Descriptors.closeOnExec(from: 3 + preserved)
+      if let filter, !loadsEarly { _ = try Seccomp.load(filter) }
+    } catch {
+      return error
+    }
+    let errno = program.execute()
+    return Failure("exec: \"\(program.path)\"", errno: errno)
+  }
+}
+
+/// Facts about the kernel's security modules.
+enum LinuxSecurity {
+  static var selinuxEnabled: Bool {
+    var status = stat()
+    return stat("/sys/fs/selinux/enforce", &status) == 0
+  }
+}
+
+/// Finding the program as execvp(3) does, with the texts that engines match.
+enum Executable {
+  static func find(_ name: String, path: String) throws(Failure) -> String {
+    if name.contains("/") {
+      if let errno = refusal(name) { throw Failure("exec: \"\(name)\"", errno: errno) }
+      return name
+    }
+    var denied = false
+    for directory in path.split(separator: ":", omittingEmptySubsequences: false) {
+      let candidate = directory.isEmpty ? "./" + name : "\(directory)/\(name)"
+      switch refusal(candidate) {
+      case nil: return candidate
+      case .some(let errno): if errno == .accessDenied { denied = true }
+      }
+    }
+    if denied { throw Failure("exec: \"\(name)\"", errno: .accessDenied) }
+    throw Failure("exec: \"\(name)\": executable file not found in $PATH")
+  }
+
+  private static func refusal(_ path: String) -> Errno? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return Errno.current }
+    if status.st_mode & S_IFMT == S_IFDIR { return .accessDenied }
+    guard faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 else { return Errno.current }
+    return nil
+  }
+}
+
+/// Reading the container's /etc/passwd without trusting it.
+enum PasswordFile {
+  static let limit = 1 << 20
+
+  /// The home directory of `uid`, or `/`.
+  static func home(of uid: UInt32, in root: Int32) -> String {
+    guard let fd = try? RootDirectory.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, in: root),
+      let status = try? Files.status(of: fd.raw), status.st_mode & S_IFMT == S_IFREG
+    else { return "/" }
+    var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))
+    let n = bytes.withUnsafeMutableBytes { read(fd.raw, $0.baseAddress, $0.count) }
+    for line in bytes[..<max(n, 0)].split(separator: 10) {
+      let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)
+      guard fields.count >= 6, UInt32(String(decoding: fields[2], as: UTF8.self)) == uid else { continue }
+      let home = String(decoding: fields[5], as: UTF8.self)
+      return home.isEmpty ? "/" : home
+    }
+    return "/"
+  }
+}

@@ -1,0 +1,217 @@
+import CKernel
+import Glibc
+import NemoCgroup
+import NemoKernel
+import NemoMounts
+import NemoOCI
+
+/// The container's file system, built below one descriptor, by the container's process, before it pivots into it.
+struct Rootfs: ~Copyable {
+  /// The mounted root; everything is resolved below it.
+  let root: OwnedDescriptor
+  let configuration: Configuration
+  let inUserNamespace: Bool
+
+  /// Takes the detached `tree` of the root file system and attaches it in the current mount namespace.
+  ///
+  /// - Parameter path: where the tree came from; hooks look for the container there. Where the process may not walk that path
+  ///   (an engine's private directory and a user namespace), it goes on top of `/`.
+  init(attaching tree: consuming OwnedDescriptor, path: String, configuration: Configuration, inUserNamespace: Bool)
+    throws(Failure)
+  {
+    // Nothing that is mounted from here on reaches the host.
+    guard nemo_mount_setattr(AT_FDCWD, "/", 0x8000, 0, 0, UInt64(MountOptions.propagationFlags["slave"] ?? 0), 0) == 0
+    else {
+      throw .last("make mounts slaves of the host's", "/")
+    }
+    let place = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+    let target = OwnedDescriptor(adopting: place >= 0 ? place : try Files.open("/", O_PATH | O_DIRECTORY).take())
+    try MountTree.change(tree.raw, AttributeChange(), propagation: 1 << 18, subject: path)
+    try MountTree.attach(tree.raw, to: target.raw, subject: path)
+    root = tree
+    self.configuration = configuration
+    self.inUserNamespace = inUserNamespace
+  }
+
+  /// Mounts `mount` as config.json says.
+  ///
+  /// - Parameter bound: the detached source of a bind mount, opened by the runtime; -1 for others.
+  func mount(_ mount: Mount, bound: Int32, cgroup: any CgroupManager) throws(Failure) {
+    do throws(Failure) {
+      let options = MountOptions(mount.options)
+      if bound >= 0 {
+        try bind(mount, options, bound)
+      } else if options.remount {
+        try remount(mount, options)
+      } else if mount.type == "cgroup" || mount.type == "cgroup2" {
+        try mountCgroup(mount, options, cgroup)
+      } else {
+        try mountFileSystem(mount, options)
+      }
+    } catch {
+      throw error.within("mount \(mount.destination)")
+    }
+  }
+
+  private func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
+    try RootDirectory.openOrCreate(path, asFile: asFile, in: root.raw)
+  }
+
+  private func bind(_ mount: Mount, _ options: MountOptions, _ tree: Int32) throws(Failure) {
+    let source = try Files.status(of: tree, subject: mount.source)
+    let isDirectory = source.st_mode & S_IFMT == S_IFDIR
+    if options.copySymlink, source.st_mode & S_IFMT == S_IFLNK {
+      let link = try Files.readLink("", at: tree)
+      let place = try RootDirectory.openParent(mount.destination, in: root.raw)
+      guard symlinkat(link, place.directory.raw, place.name) == 0 || nemo_get_errno() == EEXIST else {
+        throw .last("symlink", mount.destination)
+      }
+      return
+    }
+    let inherited = MountOptions.propagationFlags[configuration.linux.rootfsPropagation] ?? 1 << 19 | 16384
+    let target = try destination(mount.destination, asFile: !isDirectory)
+    try MountTree.change(
+      tree, AttributeChange(), recursive: true, propagation: inherited & ~16384, subject: mount.source)
+    try MountTree.attach(tree, to: target.raw, subject: mount.destination)
+    try finish(tree, mount, options, bindAttributes: options.attributes)
+  }
+
+  private func finish(_ fd: Int32, _ mount: Mount, _ options: MountOptions, bindAttributes: AttributeChange)
+    throws(Failure)
+  {
+    try MountTree.change(fd, bindAttributes, subject: mount.destination)
+    try MountTree.change(fd, options.recursive, recursive: true, subject: mount.destination)
+    for flag in options.propagation {
+      try MountTree.change(
+        fd, AttributeChange(), recursive: flag & 16384 != 0, propagation: flag & ~16384, subject: mount.destination)
+    }
+  }
+
+  private func remount(_ mount: Mount, _ options: MountOptions) throws(Failure) {
+    guard options.data.isEmpty else {
+      throw Failure(
+        "remount", reason: "options of the file system (\(options.data.joined(separator: ","))) cannot be changed")
+    }
+    let target = try RootDirectory.open(mount.destination, O_PATH, in: root.raw)
+    try finish(target.raw, mount, options, bindAttributes: options.attributes)
+  }
+
+  /// Types whose instance is shared or has nothing below that `ro` could protect: the mount alone is read-only.
+  private static let virtualTypes: Set<String> = ["proc", "sysfs", "tmpfs", "mqueue", "devpts", "ramfs"]
+
+  private func mountFileSystem(_ mount: Mount, _ options: MountOptions) throws(Failure) {
+    let protected = mount.type == "proc" || mount.type == "sysfs"
+    let target = protected ? try verifiedDirectory(mount.destination) : try destination(mount.destination)
+    var attributes = options.attributes.set
+    if options.copyUp { attributes &= ~MountAttribute.readOnly }
+    var data = options.data
+    if mount.type == "tmpfs", options.copyUp || !data.contains(where: { $0.hasPrefix("mode=") }) {
+      // A tmpfs without a mode looks like what it covers.
+      let below = try Files.status(of: target.raw, subject: mount.destination)
+      if !data.contains(where: { $0.hasPrefix("mode=") }) {
+        data.append("mode=" + String(below.st_mode & 0o7777, radix: 8))
+      }
+    }
+    let fd = try MountTree.new(
+      mount.type, source: mount.source.isEmpty ? mount.type : mount.source, data: data, attributes: attributes,
+      superblockReadOnly: options.superblockReadOnly && !Rootfs.virtualTypes.contains(mount.type))
+    if options.copyUp {
+      let from = try Files.open(".", O_RDONLY | O_DIRECTORY, at: target.raw)
+      let to = try Files.open(".", O_RDONLY | O_DIRECTORY, at: fd.raw)
+      try CopyUp.copy(from: from.raw, to: to.raw, subject: mount.destination)
+    }
+    try MountTree.attach(fd.raw, to: target.raw, subject: mount.destination)
+    var rest = AttributeChange()
+    if options.copyUp { rest.set = options.attributes.set & MountAttribute.readOnly }
+    try finish(fd.raw, mount, options, bindAttributes: rest)
+  }
+
+  /// A directory whose path has no symbolic link: where proc and sysfs go, or their protection could be led astray
+  /// (CVE-2019-19921, CVE-2023-27561).
+  private func verifiedDirectory(_ path: String) throws(Failure) -> OwnedDescriptor {
+    let made = try destination(path)
+    let fd = nemo_openat2(root.raw, path, UInt64(UInt32(bitPattern: O_PATH | O_DIRECTORY | O_CLOEXEC)), 0, 0x10 | 0x04)
+    guard fd >= 0 else { throw .last("open without symbolic links", path) }
+    let verified = OwnedDescriptor(adopting: fd)
+    let a = try Files.status(of: made.raw, subject: path)
+    let b = try Files.status(of: verified.raw, subject: path)
+    guard a.st_ino == b.st_ino, a.st_dev == b.st_dev else {
+      throw Failure("open", path, errno: .loop, reason: "it changed while it was being resolved")
+    }
+    return verified
+  }
+
+  private func mountCgroup(_ mount: Mount, _ options: MountOptions, _ cgroup: any CgroupManager) throws(Failure) {
+    let attributes = options.attributes.set
+    let ownView = configuration.linux.namespaces.contains { $0.kind == .cgroup }
+    let shell = try MountTree.new(
+      "tmpfs", source: "tmpfs", data: ["mode=755"], attributes: attributes & ~MountAttribute.readOnly)
+    let target = try verifiedDirectory(mount.destination)
+    for part in try cgroup.containerMounts() {
+      try Files.makeDirectory(part.name, at: shell.raw)
+      for link in part.symlinks {
+        guard symlinkat(part.name, shell.raw, link) == 0 else { throw .last("symlink", "\(mount.destination)/\(link)") }
+      }
+    }
+    try MountTree.attach(shell.raw, to: target.raw, subject: mount.destination)
+    for part in try cgroup.containerMounts() {
+      let place = try Files.open(part.name, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: shell.raw)
+      let subject = "\(mount.destination)/\(part.name)"
+      let tree: OwnedDescriptor
+      if ownView {
+        let data =
+          part.name.hasPrefix("name=") || part.hostMountpoint.hasSuffix("/systemd")
+          ? ["none", "name=systemd"] : part.name.split(separator: ",").map(String.init)
+        tree = try MountTree.new("cgroup", source: "cgroup", data: data, attributes: attributes)
+      } else {
+        tree = try MountTree.copy(part.hostDirectory, recursive: false)
+        try MountTree.change(tree.raw, AttributeChange(), propagation: 1 << 18, subject: subject)
+      }
+      try MountTree.attach(tree.raw, to: place.raw, subject: subject)
+      var change = options.attributes
+      change.set = attributes
+      try MountTree.change(tree.raw, change, subject: subject)
+    }
+    var seal = AttributeChange()
+    seal.set = attributes & MountAttribute.readOnly
+    try finish(shell.raw, mount, options, bindAttributes: seal)
+  }
+
+  /// Makes the working directory, as engines expect it to appear.
+  func makeWorkingDirectory(_ path: String) throws(Failure) {
+    if path == "/" { return }
+    if let found = try? RootDirectory.open(path, O_PATH, in: root.raw) {
+      _ = found.raw
+      return
+    }
+    // A path that cannot be made (a link into /proc, say) shows itself when the process changes to it.
+    _ = try? destination(path)
+  }
+
+  /// Makes the root the process's root; the old one is gone afterwards.
+  func pivot(noPivot: Bool) throws(Failure) {
+    guard fchdir(root.raw) == 0 else { throw .last("enter", "the root file system") }
+    if noPivot {
+      guard nemo_move_mount(root.raw, "", AT_FDCWD, "/", 0x4) == 0 || nemo_get_errno() == ELOOP, chroot(".") == 0 else {
+        throw .last("move the root file system to", "/")
+      }
+    } else {
+      guard nemo_pivot_root(".", ".") == 0 else { throw .last("pivot_root") }
+      guard umount2(".", 2) == 0 else { throw .last("detach the old root") }
+    }
+    guard chdir("/") == 0 else { throw .last("chdir", "/") }
+  }
+
+  /// The last changes of the root mount: read-only, and the propagation that was asked for.
+  func seal() throws(Failure) {
+    if configuration.root.readonly {
+      var change = AttributeChange()
+      change.set = MountAttribute.readOnly
+      try MountTree.change(root.raw, change, subject: "/")
+    }
+    if let flag = MountOptions.propagationFlags[configuration.linux.rootfsPropagation] {
+      try MountTree.change(
+        root.raw, AttributeChange(), recursive: flag & 16384 != 0, propagation: flag & ~16384, subject: "/")
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import CKernel
+import Glibc
+import NemoKernel
+import NemoOCI
+import NemoSeccomp
+
+/// The state directory: `<root>/<id>/` per container, made by mkdir as the single arbiter of who owns an id.
+///
+/// In it: `state.json`, a copy of `config.json`, and `exec.fifo` while the container waits for `start`. The directory's own
+/// flock(2) serialises verbs; readers take no lock.
+public struct StateStore: ~Copyable {
+  /// Longest config.json that is read.
+  public static let configurationLimit = 32 << 20
+  static let stateLimit = 8 << 20
+  static let deletingPrefix = ".deleting-"
+
+  /// The absolute root directory.
+  public let path: String
+  let root: OwnedDescriptor
+
+  /// Opens (and makes, mode 0711) the root directory.
+  public init(path: String, create: Bool) throws(Failure) {
+    self.path = path
+    if create { try Files.makeDirectories(path, mode: 0o711) }
+    root = try Files.open(path, O_RDONLY | O_DIRECTORY)
+  }
+
+  /// The store that should hold `id`; without a root there is no container.
+  static func existing(_ path: String, _ id: String) throws(Failure) -> StateStore {
+    do throws(Failure) { return try StateStore(path: Files.absolute(path), create: false) } catch
+      where error.errno == .noEntry
+    {
+      throw absent(id)
+    }
+  }
+
+  /// Claims `id`; an existing one is an error. The new directory comes locked.
+  func claim(_ id: String) throws(Failure) -> ContainerDirectory {
+    guard mkdirat(root.raw, id, 0o700) == 0 else {
+      guard nemo_get_errno() == EEXIST else { throw .last("create state directory", "\(path)/\(id)") }
+      throw Failure("container with id exists", id, errno: .exists, advice: "delete it or choose another id")
+    }
+    let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+    guard flock(fd.raw, LOCK_EX) == 0 else { throw .last("lock container", id) }
+    return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
+  }
+
+  /// Opens the directory of an existing container without a lock.
+  func open(_ id: String) throws(Failure) -> ContainerDirectory {
+    do throws(Failure) {
+      let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+      return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
+    } catch  where error.errno == .noEntry || error.errno == .notDirectory || error.errno == .loop {
+      throw StateStore.absent(id)
+    }
+  }
+
+  /// Opens and locks; waits up to `seconds` for whoever holds the lock.
+  func lock(_ id: String, seconds: Int = 30) throws(Failure) -> ContainerDirectory {
+    for _ in 0..<16 {
+      let directory = try open(id)
+      var waited = 0
+      while flock(directory.descriptor.raw, LOCK_EX | LOCK_NB) != 0 {
+        guard nemo_get_errno() == EWOULDBLOCK || nemo_get_errno() == EINTR else { throw .last("lock container", id) }
+        guard waited < seconds * 1000 else {
+          throw Failure("lock container", id, reason: "another command holds it for \(seconds) s")
+        }
+        usleep(waited < 20 ? 1000 : 5000)
+        waited += waited < 20 ? 1 : 5
+      }
+      // The directory may have been removed, and made anew, while we waited.
+      var mine = stat()
+      var now = stat()
+      if fstat(directory.descriptor.raw, &mine) == 0, fstatat(root.raw, id, &now, AT_SYMLINK_NOFOLLOW) == 0,
+        mine.st_ino == now.st_ino, mine.st_dev == now.st_dev
+      {
+        return directory
+      }
+    }
+    throw StateStore.absent(id)
+  }
+
+  static func absent(_ id: String) -> Failure {
+    Failure("container does not exist", id)
+  }
+
+  /// The ids that have a directory, sorted.
+  public func ids() throws(Failure) -> [String] {
+    try Files.list(".", at: root.raw).filter { $0.utf8.first != 0x2e }.sorted()
+  }
+
+  /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
+  func remove(_ directory: borrowing ContainerDirectory) throws(Failure) {
+    let doomed = "\(StateStore.deletingPrefix)\(directory.id.prefix(200)).\(getpid())"
+    guard renameat(root.raw, directory.id, root.raw, doomed) == 0 else {
+      if nemo_get_errno() == ENOENT { return }
+      throw .last("remove state directory", directory.path)
+    }
+    try removeDoomed(doomed, directory.descriptor.raw)
+  }
+
+  private func removeDoomed(_ name: String, _ fd: Int32) throws(Failure) {
+    for entry in try Files.list(".", at: fd) {
+      guard unlinkat(fd, entry, 0) == 0 || nemo_get_errno() == ENOENT else {
+        throw .last("remove", "\(path)/\(name)/\(entry)")
+      }
+    }
+    guard unlinkat(root.raw, name, AT_REMOVEDIR) == 0 || nemo_get_errno() == ENOENT else {
+      throw .last("remove", "\(path)/\(name)")
+    }
+  }
+
+  /// Finishes removals that a killed `delete` left.
+  func sweep() throws(Failure) {
+    for name in try Files.list(".", at: root.raw) where name.hasPrefix(StateStore.deletingPrefix) {
+      let fd = try Files.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+      try removeDoomed(name, fd.raw)
+    }
+  }
+
+  /// The compiled filter of a profile, from the cache below the root where that can be used.
+  func filter(for profile: SeccompProfile) throws(Failure) -> (program: SeccompProgram, warnings: [String]) {
+    guard let cache = try? seccompCache() else { return try Seccomp.program(for: profile, cache: -1) }
+    return try Seccomp.program(for: profile, cache: cache.raw)
+  }
+
+  private func seccompCache() throws(Failure) -> OwnedDescriptor {
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+    if let fd = try? Files.open(".cache/seccomp", flags, at: root.raw) { return fd }
+    try Files.makeDirectory(".cache", mode: 0o700, at: root.raw)
+    try Files.makeDirectory(".cache/seccomp", mode: 0o700, at: root.raw)
+    return try Files.open(".cache/seccomp", flags, at: root.raw)
+  }
+}
+
+/// One container's state directory, held by descriptor.
+struct ContainerDirectory: ~Copyable {
+  static let stateName = "state.json"
+  static let configurationName = "config.json"
+  static let fifoName = "exec.fifo"
+
+  let id: String
+  let path: String
+  let descriptor: OwnedDescriptor
+
+  func write(_ record: StateRecord) throws(Failure) {
+    try Files.replace(ContainerDirectory.stateName, in: descriptor.raw, with: record.encoded())
+  }
+
+  /// The record; an empty directory means that its maker died, or has not come so far.
+  func record() throws(Failure) -> StateRecord {
+    do throws(Failure) {
+      return try StateRecord(
+        parsing: try Files.read(ContainerDirectory.stateName, limit: StateStore.stateLimit, at: descriptor.raw), id: id)
+    } catch  where error.errno == .noEntry {
+      throw Failure(
+        "container does not exist", id, reason: "it has no state yet", advice: "remove what is left with delete --force"
+      )
+    } catch {
+      throw error.within("state of container \(id) is damaged")
+    }
+  }
+
+  func configuration() throws(Failure) -> [UInt8] {
+    try Files.read(ContainerDirectory.configurationName, limit: StateStore.configurationLimit, at: descriptor.raw)
+  }
+
+  var waitsForStart: Bool {
+    var status = stat()
+    return fstatat(descriptor.raw, ContainerDirectory.fifoName, &status, AT_SYMLINK_NOFOLLOW) == 0
+  }
+}
