@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 // Numbers of calls newer than the C library's headers; the same on every architecture since 5.0.
@@ -252,6 +254,19 @@ int nemo_pty_unlock(int master) {
 }
 int nemo_pty_number(int master, unsigned int *number) { return ioctl(master, TIOCGPTN, number); }
 
+int nemo_signal_descriptor(void) {
+  sigset_t all;
+  int kept[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+  sigfillset(&all);
+  for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) sigdelset(&all, kept[i]);
+  if (sigprocmask(SIG_BLOCK, &all, NULL) != 0) return -1;
+  return signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+int nemo_next_signal(int fd) {
+  struct signalfd_siginfo info;
+  return read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info) ? (int)info.ssi_signo : -1;
+}
+
 unsigned int nemo_major(dev_t device) { return major(device); }
 unsigned int nemo_minor(dev_t device) { return minor(device); }
 int nemo_wifexited(int status) { return WIFEXITED(status); }
@@ -271,4 +286,10 @@ int64_t nemo_filesystem_magic(int fd) {
   struct statfs s;
   if (fstatfs(fd, &s) != 0) return -1;
   return (int64_t)(unsigned long)s.f_type;
+}
+
+void nemo_syslog(const char *identity, int priority, const char *text) {
+  openlog(identity, LOG_PID, LOG_USER);
+  syslog(priority, "%s", text);
+  closelog();
 }

@@ -5,4 +5,5 @@ public struct Capabilities: Sendable, Equatable {
   public static func available() throws(Failure) -> UInt64 { 0 }
   public func dropBounding() throws(Failure) {}
   public func apply() throws(Failure) {}
+  public static var names: [String] { [] }
 }

@@ -79,6 +79,15 @@ public enum Files {
     }
   }
 
+  /// Writes all bytes to `fd`.
+  public static func writeAll(_ fd: Int32, _ bytes: [UInt8], subject: String) throws(Failure) {
+    var failure: Failure?
+    bytes.withUnsafeBytes { buffer in
+      do throws(Failure) { try writeAll(fd, buffer, subject: subject) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
   /// Writes a short text in one write(2), as kernel files want it.
   public static func writeText(_ fd: Int32, _ text: String, subject: String) throws(Failure) {
     var text = text
@@ -104,11 +113,7 @@ public enum Files {
     _ = unlinkat(directory, temporary, 0)
     do throws(Failure) {
       let fd = try open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, at: directory)
-      var failure: Failure?
-      bytes.withUnsafeBytes { buffer in
-        do throws(Failure) { try writeAll(fd.raw, buffer, subject: name) } catch { failure = error }
-      }
-      if let failure { throw failure }
+      try writeAll(fd.raw, bytes, subject: name)
       if durable, fsync(fd.raw) != 0 { throw Failure.last("fsync", name) }
       guard renameat(directory, temporary, directory, name) == 0 else { throw Failure.last("rename", name) }
       if durable, fsync(directory) != 0 { throw Failure.last("fsync directory of", name) }

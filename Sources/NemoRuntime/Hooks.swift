@@ -44,11 +44,7 @@ enum HookRunner {
     let fd = nemo_memfd("hook")
     guard fd >= 0 else { throw .last("memfd_create") }
     let owned = OwnedDescriptor(adopting: fd)
-    var failure: Failure?
-    bytes.withUnsafeBytes { buffer in
-      do throws(Failure) { try Files.writeAll(fd, buffer, subject: "hook input") } catch { failure = error }
-    }
-    if let failure { throw failure }
+    try Files.writeAll(fd, bytes, subject: "hook input")
     lseek(fd, 0, SEEK_SET)
     return owned
   }

@@ -8,4 +8,10 @@ public enum Seccomp {
     program: SeccompProgram, warnings: [String]
   ) { (SeccompProgram(instructions: [], flags: 0, notifies: false), []) }
   public static func load(_ program: SeccompProgram) throws(Failure) -> Int32 { -1 }
+  public static var libraryVersion: String { "" }
+  public static var supportedActions: [String] { [] }
+  public static var supportedOperators: [String] { [] }
+  public static var supportedArchitectures: [String] { [] }
+  public static var knownFlags: [String] { [] }
+  public static var supportedFlags: [String] { [] }
 }

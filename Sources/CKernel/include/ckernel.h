@@ -78,6 +78,11 @@ int nemo_pty_peer(int master);
 int nemo_pty_unlock(int master);
 int nemo_pty_number(int master, unsigned int *number);
 
+// Blocks every signal but job control and faults, and returns a close-on-exec, non-blocking signalfd(2) of them.
+int nemo_signal_descriptor(void);
+// The number of the next signal of a signalfd, or -1.
+int nemo_next_signal(int fd);
+
 unsigned int nemo_major(dev_t device);
 unsigned int nemo_minor(dev_t device);
 int nemo_wifexited(int status);
@@ -92,3 +97,8 @@ char **nemo_environ(void);
 
 // The file system magic of an open descriptor (statfs f_type), or -1.
 int64_t nemo_filesystem_magic(int fd);
+
+// Does nothing; calling it keeps self_protection.c, which works before main, in the executable.
+void nemo_self_protection_link(void);
+// syslog(3) with one line.
+void nemo_syslog(const char *identity, int priority, const char *text);
