@@ -56,6 +56,8 @@ class Bench:
         self.random = random.Random(1)
         self.live = []
         self.counter = 0
+        if os.getloadavg()[0] > 0.5:
+            self.report.note(f"the machine is busy (load {os.getloadavg()[0]:.1f}); the ratios will be rough")
         self.runtimes = [Runtime("nemoshell", NEMOSHELL, f"{run_root}/nemoshell")]
         for name in ("crun", "runc"):
             program = shutil.which(name)
