@@ -1,0 +1,72 @@
+# nemoshell: build, install, try, test, measure. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT ?= swift
+SWIFT_FLAGS := -c release --static-swift-stdlib --disable-local-rpath
+EXECUTABLES := nemoshell
+FUZZ_SECONDS ?= 3600
+BENCH_FLAGS ?=
+PYTEST_FLAGS ?= -vv
+
+# Containers, engines and the packages' installation need root; everything else does not.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PYTHON = $(firstword $(wildcard $(CURDIR)/.venv/bin/python) /usr/bin/python3)
+export NEMOSHELL ?= $(CURDIR)/bin/nemoshell
+AS_ROOT = $(SUDO) env NEMOSHELL=$(NEMOSHELL) PYTHONDONTWRITEBYTECODE=1
+
+.PHONY: help setup build install uninstall demo test test-unit test-integration bench fuzz lint clean
+
+help:
+	@echo 'setup             install the Debian packages and Python packages that building and testing need'
+	@echo 'build             build the executables into bin/'
+	@echo 'install           copy them to $$(DESTDIR)$$(PREFIX)/bin; uninstall removes them'
+	@echo 'demo              set up, build, make a busybox bundle and take it through its life'
+	@echo 'test              everything: set up, build, unit tests, integration tests, leak check'
+	@echo 'test-unit         the unit tests alone (no root)'
+	@echo 'test-integration  the integration tests alone (PYTEST_FLAGS="-x -k word" chooses)'
+	@echo 'bench             measure against runc, crun and the floor (BENCH_FLAGS=--quick)'
+	@echo 'fuzz              fuzz config.json and the command line for FUZZ_SECONDS'
+	@echo 'lint              formatting and shell scripts; clean removes what was built'
+
+setup:
+	@./Integration/setup.sh
+
+build: setup
+	$(SWIFT) build $(SWIFT_FLAGS)
+	@mkdir -p bin
+	@out=$$($(SWIFT) build $(SWIFT_FLAGS) --show-bin-path) && \
+	for name in $(EXECUTABLES); do install -m 755 "$$out/$$name" bin/ || exit 1; done
+
+install:
+	@for name in $(EXECUTABLES); do test -x bin/$$name || { echo "install: no bin/$$name; run make build first" >&2; exit 1; }; done
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(EXECUTABLES:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+
+uninstall:
+	rm -f $(EXECUTABLES:%='$(DESTDIR)$(PREFIX)/bin/%')
+
+demo: build
+	@$(AS_ROOT) ./examples/demo.sh
+
+test: build test-unit test-integration
+
+test-unit: setup
+	$(SWIFT) test
+
+test-integration: build
+	$(AS_ROOT) ./Integration/leak_check.py $(PYTHON) -m pytest $(PYTEST_FLAGS) Integration
+
+bench: build
+	$(AS_ROOT) ./Integration/bench/bench.py $(BENCH_FLAGS)
+
+fuzz: build
+	$(AS_ROOT) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) -m pytest $(PYTEST_FLAGS) -s Integration -k fuzz
+
+lint: setup
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	shellcheck .ci/run $$(find Integration examples hooks -name '*.sh' 2>/dev/null)
+	@$(PYTHON) -c 'import ast, pathlib; [ast.parse(p.read_text(), str(p)) for p in pathlib.Path("Integration").rglob("*.py")]'
+
+clean:
+	rm -rf .build bin .venv
