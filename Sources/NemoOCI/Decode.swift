@@ -1,6 +1,10 @@
 import NemoJSON
 import NemoKernel
 
+// config.json and its parts from JSON. What a single field can show to be wrong is refused here, by pointer; what several fields
+// contradict is in Validate*.swift. Unknown members are ignored, as are `windows`, `solaris`, `vm`, `zos` and `freebsd`
+// (config.md#extensibility, config.md#platform-specific-configuration).
+
 extension Configuration {
   /// Decodes and validates config.json.
   ///
@@ -9,20 +13,152 @@ extension Configuration {
   ///   - subject: its path, for errors.
   /// - Throws: one line naming the JSON pointer of the first wrong field.
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
-    throw Failure("decode", subject)
+    let document = try JSONDocument(parsing: bytes, subject: subject)
+    try self.init(document.root)
+    try validate()
+  }
+
+  init(_ node: JSONNode) throws(Failure) {
+    let version = try node.required("ociVersion")
+    let root = try node.required("root")
+    self.init(ociVersion: try version.string(), root: try Root(root))
+    guard SpecificationVersion.isSupported(ociVersion) else {
+      throw version.failure("\"\(ociVersion)\" is not supported: a version 1.x.y is needed")
+    }
+    if let process = try node.field("process") { self.process = try Process(process) }
+    hostname = try node.text("hostname")
+    domainname = try node.text("domainname")
+    mounts = try node.list("mounts", Mount.init)
+    if let hooks = try node.field("hooks") { self.hooks = try Hooks(hooks) }
+    if let linux = try node.field("linux") { self.linux = try LinuxConfiguration(linux) }
+    annotations = try node.textMap("annotations")
   }
 }
 
 extension Process {
   /// Decodes and validates the process document of `exec --process`.
+  ///
+  /// - Throws: one line naming the JSON pointer, from the top of the document, of the first wrong field.
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
-    throw Failure("decode", subject)
+    let document = try JSONDocument(parsing: bytes, subject: subject)
+    try self.init(document.root)
+    try validate(at: "")
   }
 }
 
 extension Resources {
-  /// Decodes and validates the resources document of `update --resources`.
+  /// Decodes and validates the resources document of `update --resources`: the specification's `linux.resources`.
+  ///
+  /// - Throws: one line naming the JSON pointer, from the top of the document, of the first wrong field.
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
-    throw Failure("decode", subject)
+    let document = try JSONDocument(parsing: bytes, subject: subject)
+    try self.init(document.root)
+    try validate(at: "")
+  }
+}
+
+/// Versions of the specification (config.md#specification-version, semver.org 2.0.0).
+enum SpecificationVersion {
+  /// Whether `text` is a semantic version with major number 1.
+  static func isSupported(_ text: String) -> Bool {
+    let build = text.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
+    let release = (build.first ?? "").split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    let numbers = (release.first ?? "").split(separator: ".", omittingEmptySubsequences: false)
+    guard numbers.count == 3, numbers[0] == "1", numbers.allSatisfy(isNumber) else { return false }
+    if release.count == 2, !release[1].split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isIdentifier)
+    {
+      return false
+    }
+    return build.count == 1 || build[1].split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isIdentifier)
+  }
+
+  private static func isNumber(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { $0 &- 0x30 < 10 } && (text.utf8.count == 1 || text.utf8.first != 0x30)
+  }
+
+  private static func isIdentifier(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 26 || $0 == 0x2d }
+  }
+}
+
+// What an absent member stands for is said once, here.
+extension JSONNode {
+  /// The member's string; empty when it is absent.
+  func text(_ name: String) throws(Failure) -> String {
+    guard let node = try field(name) else { return "" }
+    return try node.string()
+  }
+
+  /// The member's boolean, or nil when it is absent.
+  func flag(_ name: String) throws(Failure) -> Bool? {
+    guard let node = try field(name) else { return nil }
+    return try node.boolean()
+  }
+
+  /// The member's integer in the range of `T`, or nil when it is absent.
+  func number<T: FixedWidthInteger>(_ name: String) throws(Failure) -> T? {
+    guard let node = try field(name) else { return nil }
+    return try node.integer()
+  }
+
+  /// The member's array of strings; empty when it is absent.
+  func texts(_ name: String) throws(Failure) -> [String] {
+    guard let node = try field(name) else { return [] }
+    return try node.strings()
+  }
+
+  /// The member's array with every element converted; empty when it is absent.
+  func list<T>(_ name: String, _ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
+    guard let node = try field(name) else { return [] }
+    return try node.array(convert)
+  }
+
+  /// The member's object of strings; empty when it is absent. Empty names are refused (config.md#annotations).
+  func textMap(_ name: String) throws(Failure) -> [String: String] {
+    guard let node = try field(name) else { return [:] }
+    let members = try node.members()
+    var map = [String: String](minimumCapacity: members.count)
+    for (key, value) in members {
+      guard !key.isEmpty else { throw node.failure("has a member with an empty name") }
+      map[key] = try value.string()
+    }
+    return map
+  }
+
+  /// A non-empty string.
+  func nonEmpty() throws(Failure) -> String {
+    let text = try string()
+    guard !text.isEmpty else { throw failure("must not be empty") }
+    return text
+  }
+
+  /// An absolute path.
+  func absolutePath() throws(Failure) -> String {
+    let path = try string()
+    guard path.utf8.first == 0x2f else { throw failure("\"\(path)\" must be an absolute path") }
+    return path
+  }
+
+  /// A user or group id; 2^32−1 means "leave it" to the kernel and is nobody's.
+  func id() throws(Failure) -> UInt32 {
+    let id: UInt32 = try integer()
+    guard id != .max else { throw failure("\(id) is out of range 0 ... \(UInt32.max - 1)") }
+    return id
+  }
+
+  /// An integer in `range`.
+  func integer<T: FixedWidthInteger>(in range: ClosedRange<T>) throws(Failure) -> T {
+    let number: T = try integer()
+    guard range.contains(number) else {
+      throw failure("\(number) is out of range \(range.lowerBound) ... \(range.upperBound)")
+    }
+    return number
+  }
+
+  /// The value that `table` has for this name.
+  func choice<T>(_ table: [(name: String, value: T)]) throws(Failure) -> T {
+    let text = try string()
+    for (name, value) in table where name == text { return value }
+    throw failure("\"\(text)\" is none of \(table.map(\.name).joined(separator: ", "))")
   }
 }
