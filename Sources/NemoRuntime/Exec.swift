@@ -203,7 +203,7 @@ public struct Execution: ~Copyable {
 
   private func attach(_ pid: Int32, _ channel: Channel) throws(Failure) {
     let descriptors =
-      options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(exec: options.cgroup)
+      options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(below: options.cgroup)
     do {
       defer { for fd in descriptors { close(fd) } }
       try channel.send(.cgroup, [], descriptors)

@@ -147,22 +147,20 @@ struct Rootfs: ~Copyable {
     let shell = try MountTree.new(
       "tmpfs", source: "tmpfs", data: ["mode=755"], attributes: attributes & ~MountAttribute.readOnly)
     let target = try verifiedDirectory(mount.destination)
-    for part in try cgroup.containerMounts() {
+    let parts = try cgroup.containerMounts()
+    for part in parts {
       try Files.makeDirectory(part.name, at: shell.raw)
       for link in part.symlinks {
         guard symlinkat(part.name, shell.raw, link) == 0 else { throw .last("symlink", "\(mount.destination)/\(link)") }
       }
     }
     try MountTree.attach(shell.raw, to: target.raw, subject: mount.destination)
-    for part in try cgroup.containerMounts() {
+    for part in parts {
       let place = try Files.open(part.name, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: shell.raw)
       let subject = "\(mount.destination)/\(part.name)"
       let tree: OwnedDescriptor
       if ownView {
-        let data =
-          part.name.hasPrefix("name=") || part.hostMountpoint.hasSuffix("/systemd")
-          ? ["none", "name=systemd"] : part.name.split(separator: ",").map(String.init)
-        tree = try MountTree.new("cgroup", source: "cgroup", data: data, attributes: attributes)
+        tree = try MountTree.new("cgroup", source: "cgroup", data: part.data, attributes: attributes)
       } else {
         tree = try MountTree.copy(part.hostDirectory, recursive: false)
         try MountTree.change(tree.raw, AttributeChange(), propagation: 1 << 18, subject: subject)

@@ -1,0 +1,46 @@
+import NemoKernel
+import NemoOCI
+
+/// The container's place in the cgroup hierarchy: one interface for every version and driver.
+///
+/// Nothing is made before ``create()``; ``saved`` is known before, so that it can be written down first.
+public protocol CgroupManager: AnyObject {
+  /// Controller name to absolute directory, for the state file.
+  var saved: [String: String] { get }
+  /// Makes the cgroups. One that exists must hold no process and must not be frozen.
+  func create() throws(Failure)
+  /// Whether no process is in it or below.
+  func isEmpty() throws(Failure) -> Bool
+  /// Sets the limits that `resources` names; others stay.
+  func apply(_ resources: Resources) throws(Failure)
+  /// Descriptors into which a single-threaded process writes "0" to join; the caller closes them.
+  func joinDescriptors() throws(Failure) -> [Int32]
+  /// The same for sub cgroups by controller name; the key "" stands for every controller (`exec --cgroup`).
+  func joinDescriptors(below paths: [String: String]) throws(Failure) -> [Int32]
+  /// Every process in it and below.
+  func processes() throws(Failure) -> [Int32]
+  /// Freezes all processes; returns when they are frozen.
+  func freeze() throws(Failure)
+  /// Lets them go on.
+  func thaw() throws(Failure)
+  /// Whether it is frozen, or about to be.
+  func isFrozen() throws(Failure) -> Bool
+  /// Signals every process; SIGKILL repeats until none is left.
+  func signalAll(_ signal: Int32) throws(Failure)
+  /// Removes the cgroups and what is below them; missing ones are no error.
+  func remove() throws(Failure)
+  /// What `/sys/fs/cgroup` in the container consists of.
+  func containerMounts() throws(Failure) -> [CgroupMount]
+}
+
+/// One hierarchy as it appears in the container.
+public struct CgroupMount: Sendable, Equatable {
+  /// Directory name inside: the controllers joined by commas, or `systemd`.
+  public var name: String
+  /// What mount(2) of the hierarchy takes as data, for a cgroup namespace.
+  public var data: [String]
+  /// The container's own directory on the host.
+  public var hostDirectory: String
+  /// Names of single controllers that lead to `name`.
+  public var symlinks: [String]
+}
