@@ -27,6 +27,8 @@ public protocol CgroupManager: AnyObject {
   func isFrozen() throws(Failure) -> Bool
   /// Signals every process; SIGKILL repeats until none is left.
   func signalAll(_ signal: Int32) throws(Failure)
+  /// Removes the cgroups in one go; false, with nothing promised, when something is still in them.
+  func removeIfEmpty() throws(Failure) -> Bool
   /// Removes the cgroups and what is below them; missing ones are no error.
   func remove() throws(Failure)
   /// What `/sys/fs/cgroup` in the container consists of.

@@ -184,6 +184,15 @@ public final class CgroupV1: CgroupManager {
     }
   }
 
+  /// One rmdir(2) in each hierarchy.
+  public func removeIfEmpty() throws(Failure) -> Bool {
+    for directory in directories where rmdir(directory) != 0 && nemo_get_errno() != ENOENT {
+      guard nemo_get_errno() == EBUSY else { throw .last("remove cgroup", directory) }
+      return false
+    }
+    return true
+  }
+
   /// Removes the cgroups, children first. A process that has just ended may keep one busy for a moment.
   public func remove() throws(Failure) {
     for directory in directories {

@@ -71,15 +71,11 @@ struct ContainerInit: ~Copyable {
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
-    try joinCgroup()
-    if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
-      throw .last("unshare cgroup namespace")
-    }
     try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     try setNames()
     try ProcessAttributes.apply(linux)
     try setSysctl(linux.sysctl)
-    let root = try buildRootfs(inUserNamespace: userNamespace)
+    try buildRootfs(inUserNamespace: userNamespace)
     try plan.setup.prepare(procfs)
     if plan.configuration.process?.terminal == true { try Terminal.control() }
     let listener = try plan.setup.becomeUser()
@@ -88,8 +84,9 @@ struct ContainerInit: ~Copyable {
       _ = try channel.expect(.proceed)
       close(listener)
     }
+    try plan.setup.closeForeign(keeping: [channel.socket, plan.fifo])
     try plan.setup.enterWorkingDirectory()
-    let program = try plan.setup.resolve(root: root.raw)
+    let program = try plan.setup.resolve()
     try channel.send(.ready)
     _ = try channel.expect(.proceed)
     nemo_prctl(1, 0, 0, 0, 0)
@@ -127,6 +124,7 @@ struct ContainerInit: ~Copyable {
       try Files.writeText(fd, "0", subject: "the container's cgroup")
       close(fd)
     }
+    if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 { throw .last("unshare cgroup namespace") }
   }
 
   private func setNames() throws(Failure) {
@@ -153,14 +151,21 @@ struct ContainerInit: ~Copyable {
     }
   }
 
-  private func buildRootfs(inUserNamespace: Bool) throws(Failure) -> OwnedDescriptor {
+  private func buildRootfs(inUserNamespace: Bool) throws(Failure) {
     let configuration = plan.configuration
     let rootfs = try Rootfs(
       attaching: OwnedDescriptor(adopting: plan.tree), path: plan.rootfs, configuration: configuration,
       inUserNamespace: inUserNamespace)
+    // The runtime makes the cgroup meanwhile; only what shows it has to wait.
+    var inCgroup = false
     for (index, mount) in configuration.mounts.enumerated() {
+      if !inCgroup, mount.type == "cgroup" || mount.type == "cgroup2" {
+        try joinCgroup()
+        inCgroup = true
+      }
       try rootfs.mount(mount, bound: plan.bound[index], cgroup: plan.cgroup)
     }
+    if !inCgroup { try joinCgroup() }
     // A /dev bound from elsewhere is the operator's own.
     let boundDev = configuration.mounts.contains {
       $0.destination.trimmedSlashes == "/dev"
@@ -170,7 +175,7 @@ struct ContainerInit: ~Copyable {
     try rootfs.makeWorkingDirectory(plan.setup.process.cwd)
     if plan.configuration.process?.terminal == true {
       try Terminal.open(
-        in: rootfs.root.raw, size: plan.setup.process.consoleSize, console: plan.console, mountConsole: !boundDev)
+        in: rootfs.root.raw, size: plan.setup.process.consoleSize, console: plan.console, mountConsole: true)
     }
     let hooks = configuration.hooks
     if !hooks.prestart.isEmpty || !hooks.createRuntime.isEmpty {
@@ -183,7 +188,6 @@ struct ContainerInit: ~Copyable {
     for path in configuration.linux.maskedPaths { try protection.mask(path) }
     try rootfs.pivot(noPivot: plan.noPivot)
     try rootfs.seal()
-    return try Files.open("/", O_PATH | O_DIRECTORY)
   }
 
   /// Blocks until one byte comes: from `start` through the FIFO, from `run` through the channel.

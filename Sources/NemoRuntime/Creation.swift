@@ -66,18 +66,19 @@ struct Creation: ~Copyable {
       ociVersion: configuration.ociVersion, id: options.id, bundle: options.bundle, rootfs: rootfsPath,
       created: Clock.now(),
       annotations: configuration.annotations, owner: getuid(), cgroup: cgroup.saved)
+    if !configuration.hooks.poststart.isEmpty { record.laterHooks.append("poststart") }
+    if !configuration.hooks.poststop.isEmpty { record.laterHooks.append("poststop") }
     var pid: Int32 = 0
     do throws(Failure) {
-      try directory.write(record)
+      try directory.writeIntent(record)
       try Files.replace(
         ContainerDirectory.configurationName, in: directory.descriptor.raw, with: configurationBytes, durable: false)
       let fifo = throughFIFO ? try makeFIFO(directory) : -1
       let plan = try initPlan(setup, namespaces, cgroup, console: console, fifo: fifo, record)
       let channel = try launch(plan, &pid, &namespaces)
-      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record)
+      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory)
       if fifo >= 0 { close(fifo) }
-      record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
-      try directory.write(record)
+      try directory.commit()
       try publish(pid)
       try Channel(socket: channel.raw).send(.proceed)
       return MadeContainer(record: record, channel: channel, directory: directory, configuration: configuration)

@@ -21,11 +21,14 @@ public struct MadeContainer: ~Copyable {
 extension Creation {
   /// The runtime's half of the protocol in ``Channel``, up to `ready`.
   func connect(
-    channel: Channel, _ pid: inout Int32, _ plan: InitPlan, _ cgroup: any CgroupManager, _ record: inout StateRecord
+    channel: Channel, _ pid: inout Int32, _ plan: InitPlan, _ cgroup: any CgroupManager, _ record: inout StateRecord,
+    _ directory: borrowing ContainerDirectory
   ) throws(Failure) {
     do throws(Failure) {
       try mapUsers(pid, plan, channel)
       try attachCgroup(cgroup, channel)
+      // While the process mounts; it becomes the state when the process is ready.
+      try stage(pid, &record, directory)
     } catch {
       // What the process itself says is nearer to the cause than its silence.
       if let told = pendingFailure(channel) { throw told }
@@ -42,6 +45,7 @@ extension Creation {
         }
         _ = Children.reap(pid)
         pid = second
+        try stage(pid, &record, directory)
       case .mounted:
         try NetworkDevices.move(configuration.linux.netDevices, to: pid)
         let state = plan.hookState("creating", pid)
@@ -59,6 +63,11 @@ extension Creation {
       }
     }
     throw silence(pid)
+  }
+
+  private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory) throws(Failure) {
+    record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
+    try directory.stage(record)
   }
 
   private func pendingFailure(_ channel: Channel) -> Failure? {

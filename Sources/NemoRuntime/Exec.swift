@@ -154,35 +154,31 @@ public struct Execution: ~Copyable {
   public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
     guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
     let pair = try Descriptors.socketPair()
-    let ownPidNamespace = try Files.open("/proc/self/ns/pid", O_RDONLY)
-    guard nemo_setns(pidfd.raw, NamespaceKind.pid.flag) == 0 else {
-      throw .last("join pid namespace of container", options.id)
-    }
     var arguments = nemo_clone_args()
     arguments.exit_signal = UInt64(SIGCHLD)
-    let pid = nemo_clone3(&arguments)
-    if pid == 0 {
-      let join = ExecInit(
+    let outer = nemo_clone3(&arguments)
+    guard outer >= 0 else { throw .last("clone the process") }
+    if outer == 0 {
+      ExecInit(
         options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw,
-        channel: Channel(socket: pair.far.raw),
-        console: console)
-      join.run()
+        channel: Channel(socket: pair.far.raw), console: console
+      ).run()
     }
-    guard nemo_setns(ownPidNamespace.raw, NamespaceKind.pid.flag) == 0 else {
-      throw .last("return to the own pid namespace")
-    }
-    guard pid > 0 else { throw .last("clone the process") }
+    var pid = outer
     let channel = pair.keepNear()
     do throws(Failure) {
-      try attach(pid, Channel(socket: channel.raw))
+      try attach(&pid, Channel(socket: channel.raw))
       try PidFile.write(pid, to: options.pidFile)
       try PidFile.sendPidfd(pid, to: options.pidfdSocket)
       try Channel(socket: channel.raw).send(.proceed)
     } catch {
-      kill(pid, SIGKILL)
-      _ = Children.reap(pid)
+      for child in Set([outer, pid]) {
+        kill(child, SIGKILL)
+        _ = Children.reap(child)
+      }
       throw error
     }
+    _ = Children.reap(outer)
     return ExecutedProcess(pid: pid, channel: channel)
   }
 
@@ -201,7 +197,7 @@ public struct Execution: ~Copyable {
     return flags
   }
 
-  private func attach(_ pid: Int32, _ channel: Channel) throws(Failure) {
+  private func attach(_ pid: inout Int32, _ channel: Channel) throws(Failure) {
     let descriptors =
       options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(below: options.cgroup)
     do {
@@ -212,6 +208,11 @@ public struct Execution: ~Copyable {
       switch message.kind {
       case .ready: return
       case .failed: throw Channel.decode(message.body)
+      case .process:
+        guard let inner = Int32(String(decoding: message.body, as: UTF8.self)) else {
+          throw Failure("read the process's id")
+        }
+        pid = inner
       case .listener:
         guard let listener = message.descriptors.first, let profile = linux.seccomp else {
           throw Failure("receive the seccomp listener")
@@ -267,10 +268,25 @@ struct ExecInit {
     _exit(1)
   }
 
+  /// The pid namespace comes last: before this clone the container cannot see the process, after it there is nothing of the host
+  /// left to be seen in its root, directories and descriptors (CVE-2016-9962).
+  private func cloneIntoPidNamespace() throws(Failure) {
+    guard nemo_setns(pidfd, NamespaceKind.pid.flag) == 0 else { throw .last("join pid namespace of container", options.id) }
+    var arguments = nemo_clone_args()
+    arguments.flags = 0x8000  // CLONE_PARENT
+    let pid = nemo_clone3(&arguments)
+    guard pid >= 0 else { throw .last("clone into pid namespace") }
+    if pid > 0 {
+      try channel.send(.process, Array(String(pid).utf8))
+      _exit(0)
+    }
+    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    guard setsid() >= 0 else { throw .last("setsid") }
+  }
+
   private func prepare() throws(Failure) -> Program {
     nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
     let procfs = try Procfs()
-    guard setsid() >= 0 else { throw .last("setsid") }
     let affinity = setup.process.execCPUAffinity
     if let affinity { try ProcessAttributes.setAffinity(affinity.initial, subject: "/process/execCPUAffinity/initial") }
     let message = try channel.expect(.cgroup)
@@ -279,15 +295,18 @@ struct ExecInit {
       close(fd)
     }
     if let affinity { try ProcessAttributes.setAffinity(affinity.final, subject: "/process/execCPUAffinity/final") }
-    if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 { throw .last("join namespaces of container", options.id) }
+    if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 {
+      throw .last("join namespaces of container", options.id)
+    }
+    try cloneIntoPidNamespace()
     if namespaces & NamespaceKind.user.flag != 0 {
       guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
         throw .last("become root of the user namespace")
       }
       nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
     }
-    let root = try Files.open("/", O_PATH | O_DIRECTORY)
     if setup.process.terminal {
+      let root = try Files.open("/", O_PATH | O_DIRECTORY)
       try Terminal.open(in: root.raw, size: setup.process.consoleSize, console: console, mountConsole: false)
       try Terminal.control()
     }
@@ -299,8 +318,9 @@ struct ExecInit {
       _ = try channel.expect(.proceed)
       close(listener)
     }
+    try setup.closeForeign(keeping: [channel.socket])
     try setup.enterWorkingDirectory()
-    let program = try setup.resolve(root: root.raw)
+    let program = try setup.resolve()
     try channel.send(.ready)
     _ = try channel.expect(.proceed)
     nemo_prctl(1, 0, 0, 0, 0)

@@ -32,25 +32,25 @@ public enum Foreground {
     let session = options.detach ? nil : try ForegroundSession.Signals.block()
     let made = try creation.make(throughFIFO: false, console: link.far)
     let pid = made.pid
-    var status: Int32 = 0
     do throws(Failure) {
       try start(made, context)
-      link.closeFar()
-      if options.detach { return 0 }
-      if let session { status = try ForegroundSession(pid: pid, signals: session, console: link.near).wait() }
     } catch {
-      try Lifecycle.remove(
-        made.record, made.directory, StateStore(path: Files.absolute(context.root), create: false), force: true, context
-      )
+      try remove(made, context)
       _ = Children.reap(pid)
       throw error
     }
-    if !options.keep {
-      try Lifecycle.remove(
-        made.record, made.directory, StateStore(path: Files.absolute(context.root), create: false), force: true, context
-      )
-    }
+    // From here on the container is anybody's: other verbs may work on it while this one waits.
+    made.directory.unlock()
+    link.closeFar()
+    guard let session else { return 0 }
+    let status = try ForegroundSession(pid: pid, signals: session, console: link.near).wait()
+    if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
     return status
+  }
+
+  private static func remove(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
+    let store = try StateStore(path: Files.absolute(context.root), create: false)
+    try Lifecycle.remove(made.record, made.directory, store, force: true, context)
   }
 
   private static func start(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {

@@ -38,8 +38,9 @@ public enum Lifecycle {
     let failure = waitForExecution(reader.raw)
     unlinkat(directory, name, 0)
     if let failure { throw failure }
-    let hooks = try container.configuration().hooks.poststart
-    try poststart(hooks, container)
+    if container.record.laterHooks.contains("poststart") {
+      try poststart(container.configuration().hooks.poststart, container)
+    }
   }
 
   private static func waitForExecution(_ fifo: Int32) -> Failure? {
@@ -56,7 +57,6 @@ public enum Lifecycle {
   }
 
   static func poststart(_ hooks: [Hook], _ container: borrowing Container) throws(Failure) {
-    if hooks.isEmpty { return }
     let state = StateDocument.hook(container.record, status: "running", pid: container.record.process?.pid ?? 0)
     do throws(Failure) {
       try HookRunner.run(hooks, kind: "poststart", state: state)
@@ -123,6 +123,10 @@ public enum Lifecycle {
     try remove(record, directory, store, force: force, context)
   }
 
+  private static func poststop(_ directory: borrowing ContainerDirectory) throws(Failure) -> [Hook] {
+    try Configuration(parsing: directory.configuration(), subject: "\(directory.path)/config.json").hooks.poststop
+  }
+
   /// Kills what lives, removes the cgroup and the state, then runs the poststop hooks.
   static func remove(
     _ record: StateRecord, _ directory: borrowing ContainerDirectory, _ store: borrowing StateStore, force: Bool,
@@ -146,9 +150,11 @@ public enum Lifecycle {
         _ = Children.wait(pidfd.raw, milliseconds: 10_000)
       }
     }
-    if !(try cgroup.isEmpty()) { try cgroup.signalAll(SIGKILL) }
-    try cgroup.remove()
-    let hooks = (try? Configuration(parsing: directory.configuration(), subject: directory.path))?.hooks.poststop ?? []
+    if !(try cgroup.removeIfEmpty()) {
+      try cgroup.signalAll(SIGKILL)
+      try cgroup.remove()
+    }
+    let hooks = record.laterHooks.contains("poststop") ? try poststop(directory) : []
     try store.remove(directory)
     let state = StateDocument.hook(record, status: "stopped", pid: 0)
     // Each is tried: what one cannot clean up another may.

@@ -127,6 +127,17 @@ struct ProcessSetup {
     }
   }
 
+  /// Closes every descriptor but stdio, the preserved ones and `kept`: from here on paths of the container are walked, and none of
+  /// them may lead through a descriptor of the runtime (CVE-2024-21626).
+  func closeForeign(keeping kept: [Int32]) throws(Failure) {
+    var first = 3 + preserved
+    for fd in kept.filter({ $0 >= 0 }).map({ UInt32($0) }).sorted() where fd >= first {
+      if fd > first, nemo_close_range(first, fd - 1, 0) != 0 { throw .last("close_range") }
+      first = fd + 1
+    }
+    guard nemo_close_range(first, UInt32.max, 0) == 0 else { throw .last("close_range") }
+  }
+
   /// Enters the working directory and checks that it is inside the root (CVE-2024-21626).
   func enterWorkingDirectory() throws(Failure) {
     guard chdir(process.cwd) == 0 else { throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed") }
@@ -141,11 +152,11 @@ struct ProcessSetup {
   }
 
   /// The environment with HOME filled in and the path of the program found in its PATH.
-  func resolve(root: Int32) throws(Failure) -> Program {
+  func resolve() throws(Failure) -> Program {
     var environment = process.env
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
-      environment.append("HOME=" + PasswordFile.home(of: process.user.uid, in: root))
+      environment.append("HOME=" + PasswordFile.home(of: process.user.uid))
     }
     guard let name = process.args.first else { throw Failure("", "/process/args", reason: "is empty") }
     let path = environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? ""
@@ -202,13 +213,13 @@ enum Executable {
   }
 }
 
-/// Reading the container's /etc/passwd without trusting it.
+/// Reading the container's /etc/passwd without trusting it; called inside the container's root.
 enum PasswordFile {
   static let limit = 1 << 20
 
   /// The home directory of `uid`, or `/`.
-  static func home(of uid: UInt32, in root: Int32) -> String {
-    guard let fd = try? RootDirectory.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, in: root),
+  static func home(of uid: UInt32) -> String {
+    guard let fd = try? Files.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY),
       let status = try? Files.status(of: fd.raw), status.st_mode & S_IFMT == S_IFREG
     else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))

@@ -26,6 +26,8 @@ public struct StateRecord: Sendable {
   public var cgroup: [String: String]
   /// The resctrl group that was made, or empty.
   public var resctrl = ""
+  /// Kinds of hooks that a later verb has to run: only then it reads the configuration again.
+  public var laterHooks: [String] = []
 
   func encoded() -> [UInt8] {
     var json = JSONWriter(indented: true)
@@ -40,6 +42,7 @@ public struct StateRecord: Sendable {
     json.member("created", created)
     json.member("owner", owner)
     json.member("resctrl", resctrl)
+    json.member("laterHooks", laterHooks)
     json.member("cgroup", cgroup)
     json.member("annotations", annotations)
     json.endObject()
@@ -77,6 +80,7 @@ public struct StateRecord: Sendable {
     created = try root.required("created").string()
     owner = try root.required("owner").integer()
     resctrl = try root.required("resctrl").string()
+    laterHooks = try root.required("laterHooks").strings()
     cgroup = try StateRecord.map(root.required("cgroup"))
     annotations = try StateRecord.map(root.required("annotations"))
     withExtendedLifetime(document) {}

@@ -143,9 +143,29 @@ struct ContainerDirectory: ~Copyable {
   let path: String
   let descriptor: OwnedDescriptor
 
-  func write(_ record: StateRecord) throws(Failure) {
-    try Files.replace(ContainerDirectory.stateName, in: descriptor.raw, with: record.encoded())
+  static let stagedName = ".state.json.next"
+
+  /// Writes the intent. It outlives a kill of the runtime; after a loss of power there is nothing it would be needed for.
+  func writeIntent(_ record: StateRecord) throws(Failure) {
+    try Files.replace(ContainerDirectory.stateName, in: descriptor.raw, with: record.encoded(), durable: false)
   }
+
+  /// Writes the record beside the present one, down to the disk.
+  func stage(_ record: StateRecord) throws(Failure) {
+    let name = ContainerDirectory.stagedName
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
+    let file = try Files.open(name, flags, mode: 0o600, at: descriptor.raw)
+    try Files.writeAll(file.raw, record.encoded(), subject: "\(path)/\(name)")
+    guard fsync(file.raw) == 0 else { throw .last("fsync", "\(path)/\(name)") }
+  }
+
+  /// Makes the staged record the present one.
+  func commit() throws(Failure) {
+    let from = ContainerDirectory.stagedName
+    guard renameat(descriptor.raw, from, descriptor.raw, ContainerDirectory.stateName) == 0 else { throw .last("write state", path) }
+  }
+
+  func unlock() { flock(descriptor.raw, LOCK_UN) }
 
   /// The record; an empty directory means that its maker died, or has not come so far.
   func record() throws(Failure) -> StateRecord {
