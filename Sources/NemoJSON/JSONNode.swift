@@ -44,7 +44,8 @@ public struct JSONNode {
     return (JSONNode.path(to: parent, from: root) ?? "") + "/" + name
   }
 
-  private static func escape(_ key: String) -> String {
+  /// `key` as one token of a JSON pointer: `~` becomes `~0`, `/` becomes `~1`.
+  public static func escape(_ key: String) -> String {
     var text = ""
     for c in key { if c == "~" { text += "~0" } else if c == "/" { text += "~1" } else { text.append(c) } }
     return text
@@ -99,7 +100,7 @@ public struct JSONNode {
   /// The member `name` of an object; absent or null is an error.
   public func required(_ name: String) throws(Failure) -> JSONNode {
     if let node = try field(name) { return node }
-    throw Failure("", pointer + "/" + name, reason: "is required")
+    throw Failure("", pointer + "/" + JSONNode.escape(name), reason: "is required")
   }
 
   /// All members in their order.

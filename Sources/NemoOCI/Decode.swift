@@ -15,6 +15,7 @@ extension Configuration {
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
     let document = try JSONDocument(parsing: bytes, subject: subject)
     try self.init(document.root)
+    completeIDMappedMounts()
     try validate()
   }
 

@@ -18,11 +18,13 @@ extension Mount {
     options = try node.texts("options")
     uidMappings = try node.list("uidMappings", IDMapping.init)
     gidMappings = try node.list("gidMappings", IDMapping.init)
-    if type == "bind", !isBind { options.append("bind") }
   }
 
-  /// Whether it is a bind mount.
-  var isBind: Bool { options.contains { $0 == "bind" || $0 == "rbind" } }
+  /// Whether it is a bind mount, by its options or, as crun has it, by its type alone.
+  var isBind: Bool { type == "bind" || options.contains { $0 == "bind" || $0 == "rbind" } }
+
+  /// Whether it only changes a mount that is there.
+  var isRemount: Bool { options.contains("remount") }
 }
 
 extension IDMapping {
