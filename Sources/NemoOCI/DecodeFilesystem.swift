@@ -58,9 +58,6 @@ extension Hook {
     self.init(path: try node.required("path").absolutePath())
     args = try node.texts("args")
     env = try node.texts("env")
-    if let timeout = try node.field("timeout") { self.timeout = try timeout.integer(in: 1...Hook.maximumTimeout) }
+    if let timeout = try node.field("timeout") { self.timeout = try timeout.integer(in: Limits.hookTimeout) }
   }
-
-  /// Seconds; above it a time-out in nanoseconds would not fit 64 bits.
-  private static let maximumTimeout = 9_000_000_000
 }

@@ -8,24 +8,25 @@ import NemoKernel
 func wrong(_ pointer: String, _ reason: String) -> Failure { Failure("", pointer, reason: reason) }
 
 extension Configuration {
-  /// Longest host or domain name (__NEW_UTS_LEN, uname(2)).
-  static let longestName = 64
-
   /// Checks what the fields say together.
   ///
   /// - Throws: one line naming the JSON pointer of the first contradiction.
   func validate() throws(Failure) {
     try linux.validate()
-    for (name, value) in [("/hostname", hostname), ("/domainname", domainname)] where !value.isEmpty {
-      guard linux.has(.uts) else { throw wrong(name, "needs a uts namespace in /linux/namespaces") }
-      guard value.utf8.count <= Configuration.longestName else {
-        throw wrong(name, "is longer than \(Configuration.longestName) bytes")
-      }
-    }
+    try validateName(hostname, at: "/hostname")
+    try validateName(domainname, at: "/domainname")
     for index in mounts.indices { try mounts[index].validate(at: index, linux) }
     if let process {
       try process.validate(at: "/process")
       try linux.validateUser(process.user)
+    }
+  }
+
+  private func validateName(_ name: String, at pointer: String) throws(Failure) {
+    if name.isEmpty { return }
+    guard linux.has(.uts) else { throw wrong(pointer, "needs a uts namespace in /linux/namespaces") }
+    guard name.utf8.count <= Limits.nameLength else {
+      throw wrong(pointer, "is longer than \(Limits.nameLength) bytes")
     }
   }
 }

@@ -27,9 +27,9 @@ extension LinuxConfiguration {
   }
 
   private func validateNamespaces() throws(Failure) {
-    for (index, namespace) in namespaces.enumerated() {
-      guard !namespaces[..<index].contains(where: { $0.kind == namespace.kind }) else {
-        throw wrong("/linux/namespaces/\(index)/type", "\(namespace.kind.rawValue) is given twice")
+    for index in namespaces.indices {
+      for earlier in 0..<index where namespaces[earlier].kind == namespaces[index].kind {
+        throw wrong("/linux/namespaces/\(index)/type", "\(namespaces[index].kind.rawValue) is given twice")
       }
     }
   }
@@ -93,15 +93,10 @@ extension LinuxConfiguration {
 }
 
 extension IDMapping {
-  /// Lines that a map takes (user_namespaces(7)).
-  static let mostMappings = 340
-  /// Bytes that a map takes: it is written at once and must be shorter than a page.
-  static let longestMap = 4095
-
   /// Ranges must not overlap, on either side, and must fit into one write.
   static func validate(_ mappings: [IDMapping], at pointer: String) throws(Failure) {
-    guard mappings.count <= mostMappings else {
-      throw wrong(pointer, "\(mappings.count) mappings are given, the kernel takes \(mostMappings)")
+    guard mappings.count <= Limits.mappings else {
+      throw wrong(pointer, "\(mappings.count) mappings are given, the kernel takes \(Limits.mappings)")
     }
     var length = 0
     for (index, mapping) in mappings.enumerated() {
@@ -115,8 +110,8 @@ extension IDMapping {
         }
       }
     }
-    guard length <= longestMap else {
-      throw wrong(pointer, "needs \(length) bytes as text, the kernel takes \(longestMap)")
+    guard length <= Limits.mappingText else {
+      throw wrong(pointer, "needs \(length) bytes as text, the kernel takes \(Limits.mappingText)")
     }
   }
 
@@ -170,29 +165,31 @@ extension LinuxConfiguration {
 
   /// Only parameters that a namespace of the container has for itself may be set: all others are the host's.
   private func validateSysctl() throws(Failure) {
-    var seen: Set<String> = []
-    var sharesNetwork: Bool?
-    for written in sysctl.keys.sorted() {
-      let pointer = "/linux/sysctl/" + JSONNode.escape(written)
-      let name = KernelParameter.dotted(written)
-      guard KernelParameter.isClean(name) else { throw wrong(pointer, "is not the name of a kernel parameter") }
-      guard seen.insert(name).inserted else { throw wrong(pointer, "is given twice, with dots and with slashes") }
-      if name.hasPrefix("fs.mqueue.") || LinuxConfiguration.ipcParameters.contains(name) {
-        guard has(.ipc) else { throw wrong(pointer, "needs an ipc namespace in /linux/namespaces") }
-      } else if name.hasPrefix("net.") {
-        guard let path = path(of: .network) else {
-          throw wrong(pointer, "needs a network namespace in /linux/namespaces")
+    for written in sysctl.keys where problem(ofParameter: written) != nil {
+      // The same one is named at every run.
+      for written in sysctl.keys.sorted() {
+        if let problem = problem(ofParameter: written) {
+          throw wrong("/linux/sysctl/" + JSONNode.escape(written), problem)
         }
-        let shares = sharesNetwork ?? KernelParameter.isOwnNetwork(path)
-        sharesNetwork = shares
-        guard !shares else { throw wrong(pointer, "is not allowed in the host's network namespace") }
-      } else if name == "kernel.domainname" {
-        guard has(.uts) else { throw wrong(pointer, "needs a uts namespace in /linux/namespaces") }
-      } else if name == "kernel.hostname" {
-        throw wrong(pointer, "is not allowed: use /hostname")
-      } else {
-        throw wrong(pointer, "is not in a separate kernel namespace: it would change the host")
       }
+    }
+  }
+
+  private func problem(ofParameter written: String) -> String? {
+    let name = KernelParameter.dotted(written)
+    guard KernelParameter.isClean(name) else { return "is not the name of a kernel parameter" }
+    if name != written, sysctl[name] != nil { return "is given twice, with dots and with slashes" }
+    if name.utf8.starts(with: "net.".utf8) {
+      guard let path = path(of: .network) else { return "needs a network namespace in /linux/namespaces" }
+      return KernelParameter.isOwnNetwork(path) ? "is not allowed in the host's network namespace" : nil
+    }
+    if name.utf8.starts(with: "fs.mqueue.".utf8) || LinuxConfiguration.ipcParameters.contains(name) {
+      return has(.ipc) ? nil : "needs an ipc namespace in /linux/namespaces"
+    }
+    switch name {
+    case "kernel.domainname": return has(.uts) ? nil : "needs a uts namespace in /linux/namespaces"
+    case "kernel.hostname": return "is not allowed: use /hostname"
+    default: return "is not in a separate kernel namespace: it would change the host"
     }
   }
 }
@@ -211,11 +208,22 @@ enum KernelParameter {
     return text
   }
 
-  /// Whether the path of a dotted name stays below /proc/sys and is written in one way only.
+  /// Whether the path of a dotted name stays below /proc/sys and is written in one way only: no part is empty, `.` or `..`,
+  /// where a slash in the name stands for a dot.
   static func isClean(_ dotted: String) -> Bool {
-    swapped(dotted).split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
-      $0 != "" && $0 != "." && $0 != ".."
+    var length = 0
+    var dots = 0
+    for byte in dotted.utf8 {
+      if byte == 0x2e {
+        if length == dots && dots <= 2 { return false }
+        length = 0
+        dots = 0
+      } else {
+        length += 1
+        if byte == 0x2f { dots += 1 }
+      }
     }
+    return length != dots || dots > 2
   }
 
   /// Whether `path` is the network namespace that the runtime itself is in; a missing file shows itself when it is joined.

@@ -44,9 +44,8 @@ extension Mount {
   /// Nothing but a procfs goes over /proc, or the container could fake what the runtime and others read and write there
   /// (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). Symbolic links are the business of whoever walks the path.
   private func validateProc(at index: Int) throws(Failure) {
-    guard destination.utf8.contains(0x70) else { return }
+    guard LexicalPath.names("proc", in: destination) else { return }
     let place = LexicalPath.clean(destination)
-    guard place.hasPrefix("/proc") else { return }
     if place == "/proc" {
       if isRemount || isBind && LexicalPath.clean(source) == "/proc" || !isBind && type == "proc" { return }
       throw wrong(
@@ -83,13 +82,48 @@ extension Mount {
 enum LexicalPath {
   /// `path` from the root, without empty, `.` and `..` components.
   static func clean(_ path: String) -> String {
-    var parts: [Substring] = []
-    for part in path.split(separator: "/") where part != "." {
-      if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+    var clean: [UInt8] = [0x2f]
+    var start = 1
+    for byte in path.utf8 {
+      if byte == 0x2f { close(&clean, &start) } else { clean.append(byte) }
     }
-    return "/" + parts.joined(separator: "/")
+    close(&clean, &start)
+    if clean.count > 1 { clean.removeLast() }
+    return String(decoding: clean, as: UTF8.self)
+  }
+
+  /// Ends the component that begins at `start`; afterwards `clean` ends with a slash.
+  private static func close(_ clean: inout [UInt8], _ start: inout Int) {
+    let length = clean.count - start
+    if length == 0 { return }
+    let isDots = length <= 2 && clean[start] == 0x2e && clean[clean.count - 1] == 0x2e
+    if isDots {
+      clean.removeLast(length)
+      if length == 2, start > 1 {
+        clean.removeLast()
+        while clean.last != 0x2f { clean.removeLast() }
+      }
+    } else {
+      clean.append(0x2f)
+    }
+    start = clean.count
+  }
+
+  /// Whether a component of `path` is `name`.
+  static func names(_ name: StaticString, in path: String) -> Bool {
+    let length = name.utf8CodeUnitCount
+    var matched = 0
+    for byte in path.utf8 {
+      if byte == 0x2f {
+        if matched == length { return true }
+        matched = 0
+      } else {
+        matched = matched >= 0 && matched < length && name.utf8Start[matched] == byte ? matched + 1 : -1
+      }
+    }
+    return matched == length
   }
 
   /// Whether a component is `..`.
-  static func climbs(_ path: String) -> Bool { path.split(separator: "/").contains("..") }
+  static func climbs(_ path: String) -> Bool { names("..", in: path) }
 }
