@@ -12,6 +12,10 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+func tests(_ area: String, _ others: [Target.Dependency]) -> Target {
+  .testTarget(name: area + "Tests", dependencies: [.byName(name: area)] + others, swiftSettings: strict)
+}
+
 let package = Package(
   name: "nemoshell",
   products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
@@ -27,8 +31,15 @@ let package = Package(
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
-    area("NemoRuntime", ["NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
-    area("NemoCommands", ["NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
+    area(
+      "NemoRuntime",
+      ["NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
+    area(
+      "NemoCommands",
+      [
+        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON",
+        "NemoKernel",
+      ]),
     .executableTarget(
       name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: strict,
       linkerSettings: [
@@ -38,5 +49,7 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
+    tests("NemoJSON", ["NemoKernel"]),
+    tests("NemoOCI", ["NemoKernel"]),
   ]
 )

@@ -27,7 +27,7 @@ public final class JSONDocument {
   deinit { json_decref(rootValue) }
 
   /// The top of the tree.
-  public var root: JSONNode { JSONNode(value: rootValue, root: rootValue, parent: nil, key: "", index: -1) }
+  public var root: JSONNode { JSONNode(value: rootValue, root: rootValue, parent: nil, key: nil, index: -1) }
 }
 
 // The macros of jansson.h that Swift does not import.

@@ -12,7 +12,8 @@ public struct JSONNode {
   let value: UnsafeMutablePointer<json_t>
   let root: UnsafeMutablePointer<json_t>
   let parent: UnsafeMutablePointer<json_t>?
-  let key: String
+  /// The name in the parent object; the document's own bytes or a literal's.
+  let key: UnsafePointer<CChar>?
   let index: Int
 
   /// The kind of the value. An integer above 2^63−1 is an integer, though kept as a string inside.
@@ -40,11 +41,12 @@ public struct JSONNode {
   /// The JSON pointer of this value, made only when an error needs it.
   public var pointer: String {
     guard let parent else { return "" }
-    let name = index >= 0 ? String(index) : JSONNode.escape(key)
+    let name = index >= 0 ? String(index) : key.map { JSONNode.escape(String(cString: $0)) } ?? ""
     return (JSONNode.path(to: parent, from: root) ?? "") + "/" + name
   }
 
-  private static func escape(_ key: String) -> String {
+  /// `key` as one token of a JSON pointer: `~` becomes `~0`, `/` becomes `~1`.
+  public static func escape(_ key: String) -> String {
     var text = ""
     for c in key { if c == "~" { text += "~0" } else if c == "/" { text += "~1" } else { text.append(c) } }
     return text
@@ -90,31 +92,35 @@ public struct JSONNode {
   }
 
   /// The member `name` of an object; nil when it is absent or null.
-  public func field(_ name: String) throws(Failure) -> JSONNode? {
+  public func field(_ name: StaticString) throws(Failure) -> JSONNode? {
     guard value.pointee.type == JSON_OBJECT else { throw mismatch("an object") }
-    guard let member = json_object_get(value, name), member.pointee.type != JSON_NULL else { return nil }
-    return JSONNode(value: member, root: root, parent: value, key: name, index: -1)
+    let key = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+    guard let member = json_object_get(value, key), member.pointee.type != JSON_NULL else { return nil }
+    return JSONNode(value: member, root: root, parent: value, key: key, index: -1)
   }
 
   /// The member `name` of an object; absent or null is an error.
-  public func required(_ name: String) throws(Failure) -> JSONNode {
+  public func required(_ name: StaticString) throws(Failure) -> JSONNode {
     if let node = try field(name) { return node }
-    throw Failure("", pointer + "/" + name, reason: "is required")
+    throw Failure("", pointer + "/" + JSONNode.escape(name.description), reason: "is required")
+  }
+
+  /// Calls `body` with each member in their order.
+  public func forEachMember(_ body: (String, JSONNode) throws(Failure) -> Void) throws(Failure) {
+    guard value.pointee.type == JSON_OBJECT else { throw mismatch("an object") }
+    var iterator = json_object_iter(value)
+    while let i = iterator {
+      if let child = json_object_iter_value(i), let name = json_object_iter_key(i) {
+        try body(String(cString: name), JSONNode(value: child, root: root, parent: value, key: name, index: -1))
+      }
+      iterator = json_object_iter_next(value, i)
+    }
   }
 
   /// All members in their order.
   public func members() throws(Failure) -> [(name: String, node: JSONNode)] {
-    guard value.pointee.type == JSON_OBJECT else { throw mismatch("an object") }
     var result: [(name: String, node: JSONNode)] = []
-    result.reserveCapacity(json_object_size(value))
-    var iterator = json_object_iter(value)
-    while let i = iterator {
-      if let child = json_object_iter_value(i) {
-        let name = String(cString: json_object_iter_key(i))
-        result.append((name, JSONNode(value: child, root: root, parent: value, key: name, index: -1)))
-      }
-      iterator = json_object_iter_next(value, i)
-    }
+    try forEachMember { (name, node) throws(Failure) in result.append((name, node)) }
     return result
   }
 
@@ -127,13 +133,14 @@ public struct JSONNode {
   /// Element `i` of an array, which must exist.
   public func element(_ i: Int) throws(Failure) -> JSONNode {
     guard let child = json_array_get(value, i) else { throw failure("has no element \(i)") }
-    return JSONNode(value: child, root: root, parent: value, key: "", index: i)
+    return JSONNode(value: child, root: root, parent: value, key: nil, index: i)
   }
 
   /// The array with every element converted.
-  public func array<T>(_ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
+  @inlinable public func array<T>(_ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
     let count = try count()
     var result: [T] = []
+    if count == 0 { return result }
     result.reserveCapacity(count)
     for i in 0..<count { result.append(try convert(try element(i))) }
     return result
@@ -162,19 +169,30 @@ public struct JSONNode {
   }
 
   /// An integer in the range of `T`.
-  public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(Failure) -> T {
-    if let large = largeInteger {
-      guard let exact = T(exactly: large) else { throw outOfRange(T.self, "\(large)") }
+  @inlinable public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(Failure) -> T {
+    let (bits, isNegative) = try wholeNumber()
+    if isNegative {
+      let number = Int64(bitPattern: bits)
+      guard let exact = T(exactly: number) else {
+        throw outOfRange("\(number)", lower: "\(T.min)", upper: "\(T.max)")
+      }
       return exact
     }
-    guard value.pointee.type == JSON_INTEGER else { throw mismatch("an integer") }
-    let number = json_integer_value(value)
-    guard let exact = T(exactly: number) else { throw outOfRange(T.self, "\(number)") }
+    guard let exact = T(exactly: bits) else { throw outOfRange("\(bits)", lower: "\(T.min)", upper: "\(T.max)") }
     return exact
   }
 
-  private func outOfRange<T: FixedWidthInteger>(_ type: T.Type, _ number: String) -> Failure {
-    failure("\(number) is out of range \(T.min) ... \(T.max)")
+  /// An integer's 64 bits, and whether they are to be read as a negative number.
+  public func wholeNumber() throws(Failure) -> (bits: UInt64, isNegative: Bool) {
+    if let large = largeInteger { return (large, false) }
+    guard value.pointee.type == JSON_INTEGER else { throw mismatch("an integer") }
+    let number = json_integer_value(value)
+    return (UInt64(bitPattern: Int64(number)), number < 0)
+  }
+
+  /// An error about an integer outside of `lower` ... `upper`.
+  public func outOfRange(_ number: String, lower: String, upper: String) -> Failure {
+    failure("\(number) is out of range \(lower) ... \(upper)")
   }
 
   /// This value as compact JSON text with sorted keys: equal content gives equal bytes.

@@ -37,7 +37,22 @@ public struct Failure: Error, Sendable, Equatable {
     if !reason.isEmpty { text += (text.isEmpty ? "" : ": ") + reason }
     if let errno { text += ": \(errno.text) (\(errno.name))" }
     if !advice.isEmpty { text += "; \(advice)" }
-    return text
+    return Failure.oneLine(text)
+  }
+
+  /// The text with control characters written as `\n`, `\t` or `\xNN`, so that what a configuration contains cannot forge lines.
+  private static func oneLine(_ text: String) -> String {
+    guard text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { return text }
+    var line = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x0a: line += "\\n"
+      case 0x09: line += "\\t"
+      case 0..<0x20, 0x7f: line += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      default: line.unicodeScalars.append(scalar)
+      }
+    }
+    return line
   }
 
   /// The same error with what was being done put in front: `prefix: message`.

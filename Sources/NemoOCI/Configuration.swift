@@ -73,6 +73,8 @@ public struct Mount: Sendable, Equatable {
   public var uidMappings: [IDMapping] = []
   /// Gid mapping of an idmapped mount.
   public var gidMappings: [IDMapping] = []
+  /// A user namespace file whose mappings an idmapped mount takes; set where the container joins one and the mount has none.
+  public var idMapNamespace: String = ""
 
   /// Makes one; what is not given is absent.
   public init(destination: String) {

@@ -15,6 +15,7 @@ extension Configuration {
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
     let document = try JSONDocument(parsing: bytes, subject: subject)
     try self.init(document.root)
+    completeIDMappedMounts()
     try validate()
   }
 
@@ -59,66 +60,79 @@ extension Resources {
 
 /// Versions of the specification (config.md#specification-version, semver.org 2.0.0).
 enum SpecificationVersion {
-  /// Whether `text` is a semantic version with major number 1.
+  /// Whether `text` is a semantic version with major number 1: `1.MINOR.PATCH[-PRERELEASE][+BUILD]`.
   static func isSupported(_ text: String) -> Bool {
-    let build = text.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
-    let release = (build.first ?? "").split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-    let numbers = (release.first ?? "").split(separator: ".", omittingEmptySubsequences: false)
-    guard numbers.count == 3, numbers[0] == "1", numbers.allSatisfy(isNumber) else { return false }
-    if release.count == 2, !release[1].split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isIdentifier)
-    {
-      return false
+    var rest = Substring(text).utf8
+    guard rest.starts(with: "1.".utf8) else { return false }
+    rest.removeFirst(2)
+    guard skipNumber(&rest), rest.popFirst() == 0x2e, skipNumber(&rest) else { return false }
+    if rest.first == 0x2d, !skipIdentifiers(&rest) { return false }
+    if rest.first == 0x2b, !skipIdentifiers(&rest) { return false }
+    return rest.isEmpty
+  }
+
+  /// Digits without a leading zero.
+  private static func skipNumber(_ rest: inout Substring.UTF8View) -> Bool {
+    guard let first = rest.popFirst(), first &- 0x30 < 10 else { return false }
+    while let digit = rest.first, digit &- 0x30 < 10 {
+      if first == 0x30 { return false }
+      rest.removeFirst()
     }
-    return build.count == 1 || build[1].split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isIdentifier)
+    return true
   }
 
-  private static func isNumber(_ text: Substring) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { $0 &- 0x30 < 10 } && (text.utf8.count == 1 || text.utf8.first != 0x30)
-  }
-
-  private static func isIdentifier(_ text: Substring) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 26 || $0 == 0x2d }
+  /// The sign before, then identifiers with dots between.
+  private static func skipIdentifiers(_ rest: inout Substring.UTF8View) -> Bool {
+    repeat {
+      rest.removeFirst()
+      var length = 0
+      while let byte = rest.first, byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == 0x2d {
+        rest.removeFirst()
+        length += 1
+      }
+      if length == 0 { return false }
+    } while rest.first == 0x2e
+    return true
   }
 }
 
 // What an absent member stands for is said once, here.
 extension JSONNode {
   /// The member's string; empty when it is absent.
-  func text(_ name: String) throws(Failure) -> String {
+  func text(_ name: StaticString) throws(Failure) -> String {
     guard let node = try field(name) else { return "" }
     return try node.string()
   }
 
   /// The member's boolean, or nil when it is absent.
-  func flag(_ name: String) throws(Failure) -> Bool? {
+  func flag(_ name: StaticString) throws(Failure) -> Bool? {
     guard let node = try field(name) else { return nil }
     return try node.boolean()
   }
 
   /// The member's integer in the range of `T`, or nil when it is absent.
-  func number<T: FixedWidthInteger>(_ name: String) throws(Failure) -> T? {
+  func number<T: FixedWidthInteger>(_ name: StaticString) throws(Failure) -> T? {
     guard let node = try field(name) else { return nil }
     return try node.integer()
   }
 
   /// The member's array of strings; empty when it is absent.
-  func texts(_ name: String) throws(Failure) -> [String] {
+  func texts(_ name: StaticString) throws(Failure) -> [String] {
     guard let node = try field(name) else { return [] }
     return try node.strings()
   }
 
   /// The member's array with every element converted; empty when it is absent.
-  func list<T>(_ name: String, _ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
+  func list<T>(_ name: StaticString, _ convert: (JSONNode) throws(Failure) -> T) throws(Failure) -> [T] {
     guard let node = try field(name) else { return [] }
     return try node.array(convert)
   }
 
   /// The member's object of strings; empty when it is absent. Empty names are refused (config.md#annotations).
-  func textMap(_ name: String) throws(Failure) -> [String: String] {
+  func textMap(_ name: StaticString) throws(Failure) -> [String: String] {
     guard let node = try field(name) else { return [:] }
-    let members = try node.members()
-    var map = [String: String](minimumCapacity: members.count)
-    for (key, value) in members {
+    var map: [String: String] = [:]
+    try node.forEachMember { (key, value) throws(Failure) in
       guard !key.isEmpty else { throw node.failure("has a member with an empty name") }
       map[key] = try value.string()
     }

@@ -18,11 +18,13 @@ extension Mount {
     options = try node.texts("options")
     uidMappings = try node.list("uidMappings", IDMapping.init)
     gidMappings = try node.list("gidMappings", IDMapping.init)
-    if type == "bind", !isBind { options.append("bind") }
   }
 
-  /// Whether it is a bind mount.
-  var isBind: Bool { options.contains { $0 == "bind" || $0 == "rbind" } }
+  /// Whether it is a bind mount, by its options or, as crun has it, by its type alone.
+  var isBind: Bool { type == "bind" || options.contains { $0 == "bind" || $0 == "rbind" } }
+
+  /// Whether it only changes a mount that is there.
+  var isRemount: Bool { options.contains("remount") }
 }
 
 extension IDMapping {
@@ -56,9 +58,6 @@ extension Hook {
     self.init(path: try node.required("path").absolutePath())
     args = try node.texts("args")
     env = try node.texts("env")
-    if let timeout = try node.field("timeout") { self.timeout = try timeout.integer(in: 1...Hook.maximumTimeout) }
+    if let timeout = try node.field("timeout") { self.timeout = try timeout.integer(in: Limits.hookTimeout) }
   }
-
-  /// Seconds; above it a time-out in nanoseconds would not fit 64 bits.
-  private static let maximumTimeout = 9_000_000_000
 }

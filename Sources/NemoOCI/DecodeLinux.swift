@@ -14,7 +14,7 @@ extension LinuxConfiguration {
     uidMappings = try node.list("uidMappings", IDMapping.init)
     gidMappings = try node.list("gidMappings", IDMapping.init)
     if let offsets = try node.field("timeOffsets") {
-      for (clock, offset) in try offsets.members() {
+      try offsets.forEachMember { (clock, offset) throws(Failure) in
         guard clock == "monotonic" || clock == "boottime" else {
           throw offset.failure("is not a clock with an offset: monotonic, boottime")
         }
@@ -23,7 +23,9 @@ extension LinuxConfiguration {
     }
     devices = try node.list("devices", Device.init)
     if let interfaces = try node.field("netDevices") {
-      for (name, interface) in try interfaces.members() { netDevices.append(try NetDevice(name, interface)) }
+      try interfaces.forEachMember { (name, interface) throws(Failure) in
+        netDevices.append(try NetDevice(name, interface))
+      }
     }
     cgroupsPath = try node.text("cgroupsPath")
     if let resources = try node.field("resources") { self.resources = try Resources(resources) }
@@ -68,17 +70,14 @@ extension Device {
   private static let types: [(name: String, value: UInt32)] = [
     ("c", 0o020000), ("u", 0o020000), ("b", 0o060000), ("p", 0o010000),
   ]
-  /// What mknod(2) can express; larger numbers would make another device.
-  private static let majors: ClosedRange<Int64> = 0...0xfff
-  private static let minors: ClosedRange<Int64> = 0...0xfffff
 
   init(_ node: JSONNode) throws(Failure) {
     let type = try node.required("type")
     let format = try type.choice(Device.types)
     self.init(type: try type.string(), path: try node.required("path").absolutePath())
     if self.type != "p" {
-      major = try node.required("major").integer(in: Device.majors)
-      minor = try node.required("minor").integer(in: Device.minors)
+      major = try node.required("major").integer(in: Limits.majors)
+      minor = try node.required("minor").integer(in: Limits.minors)
     }
     if let mode = try node.field("fileMode") {
       // Engines copy st_mode, with the file type in it.
@@ -109,7 +108,7 @@ extension NetDevice {
 
   /// The kernel's rule (dev_valid_name) for the name of an interface.
   static func isName(_ name: String) -> Bool {
-    (1...15).contains(name.utf8.count) && name != "." && name != ".."
+    (1...Limits.interfaceNameLength).contains(name.utf8.count) && name != "." && name != ".."
       && name.utf8.allSatisfy { $0 != 0x2f && $0 != 0x3a && $0 != 0x20 && !(0x09...0x0d).contains($0) }
   }
 }

@@ -132,14 +132,24 @@ extension JSONNode {
   func numberList() throws(Failure) -> String {
     let written = try string()
     var text = ""
-    for byte in written.utf8 where byte != 0x20 { text.unicodeScalars.append(Unicode.Scalar(byte)) }
-    if text.isEmpty { return text }
-    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+    if written.utf8.allSatisfy({ $0 == 0x20 }) { return text }
+    for part in written.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map(JSONNode.listNumber)
       guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last else {
         throw failure("\"\(written)\" is not a list of numbers such as 0-2,4")
       }
+      if !text.isEmpty { text += "," }
+      text += ends.count == 1 ? "\(first)" : "\(first)-\(last)"
     }
     return text
+  }
+
+  /// Decimal digits with spaces around them.
+  private static func listNumber(_ text: Substring) -> UInt16? {
+    var digits = text.utf8
+    while digits.first == 0x20 { digits.removeFirst() }
+    while digits.last == 0x20 { digits.removeLast() }
+    guard digits.allSatisfy({ $0 &- 0x30 < 10 }) else { return nil }
+    return UInt16(Substring(digits))
   }
 }

@@ -12,13 +12,13 @@ extension Resources {
     hugepageLimits = try node.list("hugepageLimits", HugepageLimit.init)
     if let network = try node.field("network") { self.network = try NetworkResources(network) }
     if let rdma = try node.field("rdma") {
-      for (name, limit) in try rdma.members() {
+      try rdma.forEachMember { (name, limit) throws(Failure) in
         guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 }) else { throw limit.failure("is no device name") }
         self.rdma[name] = try RdmaLimit(limit)
       }
     }
     if let unified = try node.field("unified") {
-      for (file, value) in try unified.members() {
+      try unified.forEachMember { (file, value) throws(Failure) in
         // A file of the cgroup itself, nothing further up or down.
         guard !file.utf8.contains(0x2f), let dot = file.utf8.firstIndex(of: 0x2e), dot != file.utf8.startIndex else {
           throw value.failure("is not of the form CONTROLLER.FILE")
@@ -49,7 +49,7 @@ extension DeviceRule {
   }
 
   /// A device number; −1 means all, as engines write it.
-  private static func number(_ node: JSONNode, _ name: String) throws(Failure) -> Int64? {
+  private static func number(_ node: JSONNode, _ name: StaticString) throws(Failure) -> Int64? {
     guard let field = try node.field(name) else { return nil }
     let number: Int64 = try field.integer(in: -1...Int64(UInt32.max))
     return number < 0 ? nil : number
@@ -74,7 +74,7 @@ extension MemoryResources {
     checkBeforeUpdate = try node.flag("checkBeforeUpdate")
   }
 
-  private static func bytes(_ node: JSONNode, _ name: String) throws(Failure) -> Int64? {
+  private static func bytes(_ node: JSONNode, _ name: StaticString) throws(Failure) -> Int64? {
     guard let field = try node.field(name) else { return nil }
     return try field.integer(in: -1...Int64.max)
   }

@@ -162,8 +162,11 @@ struct Creation: ~Copyable {
     let path = mount.source.hasPrefix("/") ? mount.source : "\(self.options.bundle)/\(mount.source)"
     let noFollow = options.copySymlink || options.sourceNoFollow
     let tree = try MountTree.copy(path, recursive: options.recursiveBind || !options.bind, noFollow: noFollow)
-    if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
-      let namespace = try UserNamespace.make(uids: mount.uidMappings, gids: mount.gidMappings, procfs)
+    if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty || !mount.idMapNamespace.isEmpty {
+      let namespace =
+        mount.idMapNamespace.isEmpty
+        ? try UserNamespace.make(uids: mount.uidMappings, gids: mount.gidMappings, procfs)
+        : try Files.open(mount.idMapNamespace, O_RDONLY)
       try MountTree.mapIDs(
         tree.raw, userNamespace: namespace.raw, recursive: options.idMap == .recursive, subject: path)
     }
