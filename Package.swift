@@ -12,6 +12,10 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+func tests(_ area: String, _ others: [Target.Dependency]) -> Target {
+  .testTarget(name: area + "Tests", dependencies: [.byName(name: area)] + others, swiftSettings: strict)
+}
+
 let package = Package(
   name: "nemoshell",
   products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
@@ -38,5 +42,6 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
+    tests("NemoCgroup", ["NemoOCI", "NemoJSON", "NemoKernel"]),
   ]
 )

@@ -44,6 +44,12 @@ public struct CgroupStats: Sendable, Equatable {
     var raw: [String: UInt64] = [:]
   }
 
+  struct Pids: Sendable, Equatable {
+    var current: UInt64 = 0
+    /// 0 is none.
+    var limit: UInt64 = 0
+  }
+
   struct BlockIOEntry: Sendable, Equatable {
     var major: UInt64
     var minor: UInt64
@@ -60,15 +66,10 @@ public struct CgroupStats: Sendable, Equatable {
   var cpu = CPU()
   var cpuset = Cpuset()
   var memory = Memory()
-  var pids: (current: UInt64, limit: UInt64) = (0, 0)
+  var pids = Pids()
   var blockIO: [BlockIOList] = []
   /// By page size.
   var hugetlb: [String: MemoryEntry] = [:]
-
-  public static func == (a: CgroupStats, b: CgroupStats) -> Bool {
-    a.cpu == b.cpu && a.cpuset == b.cpuset && a.memory == b.memory && a.pids == b.pids && a.blockIO == b.blockIO
-      && a.hugetlb == b.hugetlb
-  }
 
   /// Writes the `data` object of an event, with runc's names; what is 0 or empty is left out where runc does so.
   public func write(to json: inout JSONWriter) {

@@ -49,8 +49,8 @@ struct DeviceList: Equatable, Sendable {
   private(set) var exceptions: [Entry] = DeviceList.basic
 
   /// The devices that every container has (config-linux.md#default-devices): null, zero, full, random, urandom, tty, ptmx and the
-  /// pseudo-terminals, and tun, which is useless without CAP_NET_ADMIN. A rule that denies everything means all but these; a rule
-  /// that names one of them is obeyed. /dev/console is a pseudo-terminal here, so the host's own (5:1) is not among them.
+  /// pseudo-terminals, and tun, which is useless without CAP_NET_ADMIN. A rule that denies every number means all but these; a
+  /// rule that names one of them is obeyed. /dev/console is a pseudo-terminal here, so the host's own (5:1) is not among them.
   static let basic: [Entry] =
     [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2), (10, 200), (136, nil)].map {
       (place: (major: Int64, minor: Int64?)) in
@@ -81,6 +81,9 @@ struct DeviceList: Equatable, Sendable {
     for type in isAnyType ? ["c", "b"] : [rule.type] {
       let entry = Entry(type: type, major: major, minor: minor, access: access)
       if rule.allow != allowsByDefault { insert(entry) } else { try subtract(entry, pointer) }
+      if !rule.allow, !allowsByDefault, major == nil, minor == nil {
+        for device in DeviceList.basic where device.type == type { insert(device) }
+      }
     }
   }
 

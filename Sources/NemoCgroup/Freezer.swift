@@ -10,6 +10,9 @@ extension CgroupV1 {
   /// How long ``signalAll(_:)`` waits for killed processes to end, in milliseconds.
   static let killPatience = 5000
 
+  /// How long the cgroup may be FREEZING until it is thawed and frozen anew, in milliseconds.
+  private static let thawInterval = 100
+
   private func freezer() throws(Failure) -> String {
     guard let directory = saved["freezer"] else {
       throw Failure("cannot toggle freezer: cgroups not configured for container")
@@ -25,17 +28,20 @@ extension CgroupV1 {
   private func freeze(patience: Int) throws(Failure) {
     let file = try freezer() + "/freezer.state"
     let end = Clock.milliseconds() + patience
+    var thawAt = Clock.milliseconds() + CgroupV1.thawInterval
     var attempt = 0
     while true {
       try Files.write("FROZEN", to: file)
       if try Files.readText(file) == "FROZEN" { return }
       attempt += 1
-      if attempt % 25 == 0 { usleep(100) }
-      if attempt % 200 == 0 {
-        try Files.write("THAWED", to: file)
-        guard Clock.milliseconds() < end else { break }
-        usleep(10_000)
-      }
+      // Woken and stopped at once, mostly; then the processors are busy, or somebody keeps on making processes.
+      if attempt > 10 { usleep(200) }
+      let now = Clock.milliseconds()
+      if now < thawAt && now < end { continue }
+      try Files.write("THAWED", to: file)
+      guard now < end else { break }
+      usleep(10_000)
+      thawAt = Clock.milliseconds() + CgroupV1.thawInterval
     }
     throw Failure("unable to freeze", file, errno: .busy, reason: "some process does not stop")
   }
