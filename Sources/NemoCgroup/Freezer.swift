@@ -7,8 +7,8 @@ extension CgroupV1 {
   static let freezePatience = 10_000
   /// The same before a signal: it goes out also when some process does not freeze.
   static let signalFreezePatience = 300
-  /// How long ``signalAll(_:)`` waits for killed processes to end, in milliseconds.
-  static let killPatience = 5000
+  /// How long ``signalAll(_:)`` goes on when killed processes do not get fewer, in milliseconds.
+  static let killPatience = 1500
 
   /// How long the cgroup may be FREEZING until it is thawed and frozen anew, in milliseconds.
   private static let thawInterval = 100
@@ -75,7 +75,8 @@ extension CgroupV1 {
   /// between reading and signalling.
   public func signalAll(_ signal: Int32) throws(Failure) {
     let wasFrozen = try isFrozen()
-    let end = Clock.milliseconds() + CgroupV1.killPatience
+    var end = Clock.milliseconds() + CgroupV1.killPatience
+    var fewest = Int.max
     var pause = 200
     while true {
       var remaining = try processesOfAll()
@@ -92,6 +93,10 @@ extension CgroupV1 {
       if signal == SIGKILL { try thawAll() } else if !wasFrozen { try thaw() }
       if let failure { throw failure }
       guard signal == SIGKILL else { return }
+      if remaining.count < fewest {
+        fewest = remaining.count
+        end = Clock.milliseconds() + CgroupV1.killPatience
+      }
       guard Clock.milliseconds() < end else {
         throw Failure("kill all processes", directories.first ?? "", reason: "\(remaining.count) do not end")
       }

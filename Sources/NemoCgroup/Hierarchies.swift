@@ -34,6 +34,7 @@ struct Hierarchy: Equatable, Sendable {
 
 /// Which hierarchies there are, from /proc (cgroups(7), proc(5)).
 enum Hierarchies {
+  /// Bytes of a file in /proc.
   static let limit = 64 << 20
   static let usualPlace = "/sys/fs/cgroup"
   /// CGROUP_SUPER_MAGIC (statfs(2)).
