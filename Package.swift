@@ -49,7 +49,6 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
-    tests("NemoJSON", ["NemoKernel"]),
-    tests("NemoOCI", ["NemoKernel"]),
+    tests("NemoCgroup", ["NemoOCI", "NemoJSON", "NemoKernel"]),
   ]
 )

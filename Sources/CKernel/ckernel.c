@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -245,6 +246,8 @@ int nemo_unix_connect(const char *path, int type) {
   }
   return s;
 }
+
+int nemo_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int nemo_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 int nemo_pty_peer(int master) { return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }

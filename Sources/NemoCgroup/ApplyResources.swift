@@ -4,186 +4,212 @@ import NemoKernel
 import NemoOCI
 
 extension CgroupV1 {
-  /// Sets what `resources` names. A limit for a controller that is not mounted is an error.
+  /// See ``CgroupManager/apply(_:)``.
   public func apply(_ resources: Resources) throws(Failure) {
-    if !resources.unified.isEmpty {
-      throw Failure("", "/linux/resources/unified", reason: "needs cgroup v2, this host has cgroup v1")
+    let writer = ResourceWriter(cgroup: self, base: "/linux/resources", creating: true)
+    // Before the devices: an error that names a field comes before one that only this machine has.
+    try writer.apply(resources)
+    try writer.apply(devices: resources.devices)
+  }
+
+  /// See ``CgroupManager/update(_:)``. Device rules stay: others (a GPU's runtime, say) may have added to them since.
+  public func update(_ resources: Resources) throws(Failure) {
+    try ResourceWriter(cgroup: self, base: "", creating: false).apply(resources)
+  }
+}
+
+/// Writes limits into the files of version 1 (kernel documentation, admin-guide/cgroup-v1).
+struct ResourceWriter {
+  let cgroup: CgroupV1
+  /// JSON pointer of the resources.
+  let base: String
+  /// The cgroup is a new container's.
+  let creating: Bool
+
+  func apply(_ resources: Resources) throws(Failure) {
+    if let file = resources.unified.keys.sorted().first {
+      throw Failure(
+        "", "\(base)/unified/\(file)", reason: "invalid configuration: cannot use unified on cgroup v1")
     }
-    try applyDevices(resources.devices)
     if let memory = resources.memory { try apply(memory) }
     if let cpu = resources.cpu { try apply(cpu) }
+    try applyCpuset(resources.cpu?.cpus ?? "", resources.cpu?.mems ?? "")
     if let limit = resources.pidsLimit {
-      try set("pids", "pids.max", limit > 0 ? String(limit) : "max", "/linux/resources/pids/limit")
+      // -1 is no limit, and since version 1.3 of the specification 0 is a limit of none (config-linux.md#pids): nothing can fork.
+      try set("pids", "pids.max", limit < 0 ? "max" : String(limit), "pids/limit", isDefault: limit < 0)
     }
     if let io = resources.blockIO { try apply(io) }
-    for page in resources.hugepageLimits {
-      try set(
-        "hugetlb", "hugetlb.\(page.pageSize).limit_in_bytes", String(page.limit), "/linux/resources/hugepageLimits")
-    }
+    for (index, page) in resources.hugepageLimits.enumerated() { try apply(page, "hugepageLimits/\(index)") }
     if let network = resources.network {
-      if let id = network.classID, id != 0 {
-        try set("net_cls", "net_cls.classid", String(id), "/linux/resources/network/classID")
-      }
-      for priority in network.priorities {
+      if let id = network.classID, id != 0 { try set("net_cls", "net_cls.classid", String(id), "network/classID") }
+      for (index, priority) in network.priorities.enumerated() {
         try set(
-          "net_prio", "net_prio.ifpriomap", "\(priority.name) \(priority.priority)",
-          "/linux/resources/network/priorities")
+          "net_prio", "net_prio.ifpriomap", "\(priority.name) \(priority.priority)", "network/priorities/\(index)")
       }
     }
     for (device, limit) in resources.rdma.sorted(by: { $0.key < $1.key }) {
       var line = device
       if let handles = limit.hcaHandles { line += " hca_handle=\(handles)" }
       if let objects = limit.hcaObjects { line += " hca_object=\(objects)" }
-      try set("rdma", "rdma.max", line, "/linux/resources/rdma/\(device)")
+      try set("rdma", "rdma.max", line, "rdma/\(device)")
     }
   }
 
-  private func set(_ controller: String, _ file: String, _ value: String, _ pointer: String) throws(Failure) {
-    let directory = try directory(of: controller, for: pointer)
-    do throws(Failure) { try Files.write(value, to: "\(directory)/\(file)") } catch { throw error.within(pointer) }
+  /// The directory of a controller that a limit needs.
+  func directory(_ controller: String, _ pointer: String) throws(Failure) -> String {
+    guard let path = cgroup.saved[controller] else {
+      throw Failure(
+        "", "\(base)/\(pointer)", reason: "cannot set \(controller) limit: container could not join or create cgroup",
+        advice: "the cgroup controller \(controller) is not mounted on this host")
+    }
+    return path
   }
 
-  private func current(_ controller: String, _ file: String) throws(Failure) -> UInt64? {
-    guard let directory = saved[controller] else { return nil }
+  /// Writes one value.
+  ///
+  /// - Parameter isDefault: it is what a new cgroup has, and what is so without the controller: not written then.
+  func set(_ controller: String, _ file: String, _ value: String, _ pointer: String, isDefault: Bool = false)
+    throws(Failure)
+  {
+    if isDefault {
+      guard let directory = cgroup.saved[controller], !(creating && cgroup.fresh.contains(directory)) else { return }
+    }
+    let directory = try directory(controller, pointer)
+    do throws(Failure) { try Files.write(value, to: "\(directory)/\(file)") } catch {
+      throw error.within("\(base)/\(pointer)")
+    }
+  }
+
+  func current(_ controller: String, _ file: String) throws(Failure) -> UInt64? {
+    guard let directory = cgroup.saved[controller] else { return nil }
     return UInt64(try Files.readText("\(directory)/\(file)"))
   }
 
-  /// The rules and what every container has, as few writes as that takes.
-  private func applyDevices(_ rules: [DeviceRule]) throws(Failure) {
-    if rules.isEmpty { return }
-    let pointer = "/linux/resources/devices"
-    let directory = try directory(of: "devices", for: pointer)
-    let list = DeviceList(rules + DeviceList.always)
-    let allow = try Files.open(directory + "/devices.allow", O_WRONLY)
-    let deny = try Files.open(directory + "/devices.deny", O_WRONLY)
-    if list.allowsByDefault,
-      try Files.readText(directory + "/devices.list", limit: 1 << 20).hasPrefix("a *:* rwm") == false
-    {
-      try Files.writeText(allow.raw, "a", subject: "\(directory)/devices.allow")
-    }
-    for (file, line) in list.writes {
-      try Files.writeText(file == "devices.allow" ? allow.raw : deny.raw, line, subject: "\(directory)/\(file)")
-    }
+  func exists(_ controller: String, _ file: String) -> Bool {
+    guard let directory = cgroup.saved[controller] else { return false }
+    return access("\(directory)/\(file)", F_OK) == 0
   }
 
-  private func apply(_ memory: MemoryResources) throws(Failure) {
-    let base = "/linux/resources/memory"
-    try applyLimits(memory, base)
-    if let reservation = memory.reservation, reservation != 0 {
-      try set("memory", "memory.soft_limit_in_bytes", String(reservation), "\(base)/reservation")
-    }
-    if let swappiness = memory.swappiness {
-      guard swappiness <= 100 else {
-        throw Failure("", "\(base)/swappiness", reason: "\(swappiness) is not from 0 to 100")
+  struct Setting {
+    var file: String
+    var value: String
+    var pointer: String
+    var isDefault = false
+  }
+
+  /// Writes settings that the kernel only takes in some order, which depends on the present ones: what it refuses as invalid is
+  /// tried again as long as others get through.
+  private func settle(_ controller: String, _ settings: [Setting]) throws(Failure) {
+    var pending = settings
+    while !pending.isEmpty {
+      var refused: [Setting] = []
+      var failure: Failure?
+      for setting in pending {
+        do throws(Failure) {
+          try set(controller, setting.file, setting.value, setting.pointer, isDefault: setting.isDefault)
+        } catch  where error.errno == .invalid {
+          refused.append(setting)
+          failure = error
+        }
       }
-      try set("memory", "memory.swappiness", String(swappiness), "\(base)/swappiness")
-    }
-    if memory.disableOOMKiller == true { try set("memory", "memory.oom_control", "1", "\(base)/disableOOMKiller") }
-  }
-
-  /// Memory plus swap is never below memory, also for a moment: which one goes first depends on the direction.
-  private func applyLimits(_ memory: MemoryResources, _ base: String) throws(Failure) {
-    let limit = memory.limit.flatMap { $0 == 0 ? nil : $0 }
-    var swap = memory.swap.flatMap { $0 == 0 ? nil : $0 }
-    if limit == -1, swap == nil, let directory = saved["memory"],
-      access(directory + "/memory.memsw.limit_in_bytes", W_OK) == 0
-    {
-      swap = -1
-    }
-    if let limit, limit > 0, memory.checkBeforeUpdate == true,
-      let usage = try current("memory", "memory.usage_in_bytes"), usage > UInt64(limit)
-    {
-      throw Failure(
-        "unable to set memory limit to \(limit) (current usage: \(usage), peak usage: \(try current("memory", "memory.max_usage_in_bytes") ?? 0))"
-      )
-    }
-    guard let swap else {
-      if let limit { try setMemory(limit, base) }
-      return
-    }
-    let present = try current("memory", "memory.limit_in_bytes") ?? 0
-    let swapFirst = limit != nil && (swap == -1 || UInt64(max(swap, 0)) > present)
-    if swapFirst || limit == nil { try set("memory", "memory.memsw.limit_in_bytes", String(swap), "\(base)/swap") }
-    if let limit { try setMemory(limit, base) }
-    if !swapFirst && limit != nil { try set("memory", "memory.memsw.limit_in_bytes", String(swap), "\(base)/swap") }
-  }
-
-  private func setMemory(_ limit: Int64, _ base: String) throws(Failure) {
-    do throws(Failure) {
-      try set("memory", "memory.limit_in_bytes", String(limit), "\(base)/limit")
-    } catch  where error.errno == .busy {
-      let usage = try current("memory", "memory.usage_in_bytes") ?? 0
-      let peak = try current("memory", "memory.max_usage_in_bytes") ?? 0
-      throw Failure(
-        "unable to set memory limit to \(limit) (current usage: \(usage), peak usage: \(peak))", errno: .busy)
+      if let failure, refused.count == pending.count { throw failure }
+      pending = refused
     }
   }
 
   private func apply(_ cpu: CPUResources) throws(Failure) {
-    let base = "/linux/resources/cpu"
-    if let shares = cpu.shares, shares != 0 {
-      try set("cpu", "cpu.shares", String(shares), "\(base)/shares")
-      if let kept = try current("cpu", "cpu.shares"), kept != shares {
-        let border = shares > kept ? "maximum" : "minimum"
-        throw Failure("", "\(base)/shares", reason: "the \(border) allowed cpu-shares is \(kept)")
-      }
-    }
-    // A period that the present quota forbids is written again after the quota.
-    var retry: Failure?
+    // SCHED_IDLE and shares exclude each other: out of it first, into it last.
+    if cpu.idle == 0 { try set("cpu", "cpu.idle", "0", "cpu/idle", isDefault: true) }
+    if let shares = cpu.shares, shares != 0 { try apply(shares: shares) }
+    var settings: [Setting] = []
     if let period = cpu.period, period != 0 {
-      do throws(Failure) { try set("cpu", "cpu.cfs_period_us", String(period), "\(base)/period") } catch {
-        guard error.errno == .invalid, cpu.quota != nil else { throw error }
-        retry = error
-      }
+      settings.append(
+        Setting(file: "cpu.cfs_period_us", value: String(period), pointer: "cpu/period", isDefault: period == 100_000))
     }
-    if let quota = cpu.quota, quota != 0 { try set("cpu", "cpu.cfs_quota_us", String(quota), "\(base)/quota") }
-    if retry != nil, let period = cpu.period { try set("cpu", "cpu.cfs_period_us", String(period), "\(base)/period") }
-    if let burst = cpu.burst { try set("cpu", "cpu.cfs_burst_us", String(burst), "\(base)/burst") }
+    if let quota = cpu.quota, quota != 0 {
+      settings.append(
+        Setting(file: "cpu.cfs_quota_us", value: String(quota), pointer: "cpu/quota", isDefault: quota == -1))
+    }
+    if let burst = cpu.burst {
+      settings.append(
+        Setting(file: "cpu.cfs_burst_us", value: String(burst), pointer: "cpu/burst", isDefault: burst == 0))
+    }
+    try settle("cpu", settings)
+    settings = []
     if let period = cpu.realtimePeriod, period != 0 {
-      try set("cpu", "cpu.rt_period_us", String(period), "\(base)/realtimePeriod")
+      settings.append(Setting(file: "cpu.rt_period_us", value: String(period), pointer: "cpu/realtimePeriod"))
     }
     if let runtime = cpu.realtimeRuntime, runtime != 0 {
-      try set("cpu", "cpu.rt_runtime_us", String(runtime), "\(base)/realtimeRuntime")
+      settings.append(Setting(file: "cpu.rt_runtime_us", value: String(runtime), pointer: "cpu/realtimeRuntime"))
     }
-    if let idle = cpu.idle { try set("cpu", "cpu.idle", String(idle), "\(base)/idle") }
-    if !cpu.cpus.isEmpty { try set("cpuset", "cpuset.cpus", cpu.cpus, "\(base)/cpus") }
-    if !cpu.mems.isEmpty { try set("cpuset", "cpuset.mems", cpu.mems, "\(base)/mems") }
+    try settle("cpu", settings)
+    if let idle = cpu.idle, idle != 0 { try set("cpu", "cpu.idle", String(idle), "cpu/idle") }
   }
 
-  private func apply(_ io: BlockIOResources) throws(Failure) {
-    let base = "/linux/resources/blockIO"
-    if let weight = io.weight, weight != 0 { try setWeight("weight", String(weight), "\(base)/weight") }
-    if let weight = io.leafWeight, weight != 0 {
-      try set("blkio", "blkio.leaf_weight", String(weight), "\(base)/leafWeight")
-    }
-    for device in io.weightDevice {
-      let name = "\(device.major):\(device.minor)"
-      if let weight = device.weight, weight != 0 {
-        try setWeight("weight_device", "\(name) \(weight)", "\(base)/weightDevice")
-      }
-      if let weight = device.leafWeight, weight != 0 {
-        try set("blkio", "blkio.leaf_weight_device", "\(name) \(weight)", "\(base)/weightDevice")
-      }
-    }
-    let throttles = [
-      ("read_bps", io.throttleReadBpsDevice, "throttleReadBpsDevice"),
-      ("write_bps", io.throttleWriteBpsDevice, "throttleWriteBpsDevice"),
-      ("read_iops", io.throttleReadIOPSDevice, "throttleReadIOPSDevice"),
-      ("write_iops", io.throttleWriteIOPSDevice, "throttleWriteIOPSDevice"),
-    ]
-    for (file, devices, name) in throttles {
-      for device in devices {
-        try set(
-          "blkio", "blkio.throttle.\(file)_device", "\(device.major):\(device.minor) \(device.rate)", "\(base)/\(name)")
-      }
+  private func apply(shares: UInt64) throws(Failure) {
+    try set("cpu", "cpu.shares", String(shares), "cpu/shares", isDefault: shares == 1024)
+    // The kernel cuts to 2…262144 without a word.
+    if (2...262_144).contains(shares) { return }
+    if let kept = try current("cpu", "cpu.shares"), kept != shares {
+      let border = shares > kept ? "maximum" : "minimum"
+      throw Failure("", "\(base)/cpu/shares", reason: "the \(border) allowed cpu-shares is \(kept)")
     }
   }
 
-  /// The weight files are called blkio.bfq.… where the BFQ scheduler provides them.
-  private func setWeight(_ name: String, _ value: String, _ pointer: String) throws(Failure) {
-    let directory = try directory(of: "blkio", for: pointer)
-    let plain = "blkio.\(name)"
-    let file = access("\(directory)/\(plain)", W_OK) == 0 ? plain : "blkio.bfq.\(name)"
-    try set("blkio", file, value, pointer)
+  /// A new cpuset has no CPUs and no memory nodes, and nothing can join it: it gets the configuration's or else its parent's.
+  private func applyCpuset(_ cpus: String, _ mems: String) throws(Failure) {
+    for (file, value, pointer) in [("cpuset.cpus", cpus, "cpu/cpus"), ("cpuset.mems", mems, "cpu/mems")] {
+      if creating, let directory = cgroup.saved["cpuset"] {
+        let inherited = try CgroupV1.inheritedCpuset(file, below: directory)
+        if value.isEmpty, let inherited {
+          if !cgroup.fresh.contains(directory), try !Files.readText("\(directory)/\(file)").isEmpty { continue }
+          try Files.write(inherited, to: "\(directory)/\(file)")
+        }
+      }
+      if !value.isEmpty { try set("cpuset", file, value, pointer) }
+    }
+  }
+
+  private func apply(_ page: HugepageLimit, _ pointer: String) throws(Failure) {
+    try set("hugetlb", "hugetlb.\(page.pageSize).limit_in_bytes", String(page.limit), pointer)
+    // Pages that are reserved but not yet used count as well, where the kernel tells them apart.
+    let reserved = "hugetlb.\(page.pageSize).rsvd.limit_in_bytes"
+    if exists("hugetlb", reserved) { try set("hugetlb", reserved, String(page.limit), pointer) }
+  }
+
+  /// The rules and what every container has, in as few writes as that takes.
+  func apply(devices rules: [DeviceRule]) throws(Failure) {
+    let list = try DeviceList(rules, pointer: "\(base)/devices")
+    guard cgroup.saved["devices"] != nil || !rules.isEmpty else { return }
+    let directory = try directory("devices", "devices")
+    if list.allowsByDefault {
+      // Only what a parent restricts has to be, and can fail to be, opened.
+      let present = try Files.readText(directory + "/devices.list")
+      if !present.hasPrefix("a *:* rwm") { try Files.write("a", to: directory + "/devices.allow") }
+    } else {
+      try Files.write("a", to: directory + "/devices.deny")
+    }
+    if list.lines.isEmpty { return }
+    let file = directory + (list.allowsByDefault ? "/devices.deny" : "/devices.allow")
+    let descriptor = try Files.open(file, O_WRONLY)
+    for line in list.lines { try Files.writeText(descriptor.raw, line, subject: file) }
+  }
+}
+
+extension CgroupV1 {
+  /// The value of `file` that the parent of `directory` has, after every level above without one got its own parent's.
+  ///
+  /// - Returns: nil when `directory` has no parent in the file system.
+  static func inheritedCpuset(_ file: String, below directory: String) throws(Failure) -> String? {
+    guard let parent = parent(of: directory) else { return nil }
+    let present: String
+    do throws(Failure) { present = try Files.readText("\(parent)/\(file)") } catch  where error.errno == .noEntry {
+      // `directory` is the root of the hierarchy.
+      return nil
+    }
+    if !present.isEmpty { return present }
+    guard let above = try inheritedCpuset(file, below: parent) else { return nil }
+    try Files.write(above, to: "\(parent)/\(file)")
+    return above
   }
 }

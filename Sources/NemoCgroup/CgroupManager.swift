@@ -7,12 +7,15 @@ import NemoOCI
 public protocol CgroupManager: AnyObject {
   /// Controller name to absolute directory, for the state file.
   var saved: [String: String] { get }
-  /// Makes the cgroups. One that exists must hold no process and must not be frozen.
+  /// Makes the cgroups. One that exists must hold no process and must not be frozen; when it does, what this call made is gone
+  /// again, and ``remove()`` leaves the rest alone.
   func create() throws(Failure)
-  /// Whether no process is in it or below.
+  /// Whether no process is in it or below, in any hierarchy.
   func isEmpty() throws(Failure) -> Bool
-  /// Sets the limits that `resources` names; others stay.
+  /// Sets a new container's limits; nothing can join before. Pointers in errors begin with `/linux/resources`.
   func apply(_ resources: Resources) throws(Failure)
+  /// Changes the limits that `resources` names; others stay, device rules among them. Pointers in errors begin at its top.
+  func update(_ resources: Resources) throws(Failure)
   /// Descriptors into which a single-threaded process writes "0" to join; the caller closes them.
   func joinDescriptors() throws(Failure) -> [Int32]
   /// The same for sub cgroups by controller name; the key "" stands for every controller (`exec --cgroup`).
@@ -23,9 +26,9 @@ public protocol CgroupManager: AnyObject {
   func freeze() throws(Failure)
   /// Lets them go on.
   func thaw() throws(Failure)
-  /// Whether it is frozen, or about to be.
+  /// Whether it is frozen, or about to be, by its own state; a frozen ancestor does not count.
   func isFrozen() throws(Failure) -> Bool
-  /// Signals every process; SIGKILL repeats until none is left.
+  /// Signals every process; SIGKILL repeats until none is left, and reaches what froze itself in a nested cgroup.
   func signalAll(_ signal: Int32) throws(Failure)
   /// Removes the cgroups in one go; false, with nothing promised, when something is still in them.
   func removeIfEmpty() throws(Failure) -> Bool
@@ -33,6 +36,12 @@ public protocol CgroupManager: AnyObject {
   func remove() throws(Failure)
   /// What `/sys/fs/cgroup` in the container consists of.
   func containerMounts() throws(Failure) -> [CgroupMount]
+  /// What the kernel counts.
+  func stats() throws(Failure) -> CgroupStats
+  /// Begins to listen for out-of-memory events.
+  func outOfMemoryEvents() throws(Failure) -> OutOfMemoryEvents
+  /// How many processes the kernel has killed for lack of memory; 0 where it does not count or the cgroup is gone.
+  func outOfMemoryKills() throws(Failure) -> UInt64
 }
 
 /// One hierarchy as it appears in the container.

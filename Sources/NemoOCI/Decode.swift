@@ -33,6 +33,8 @@ extension Configuration {
     if let hooks = try node.field("hooks") { self.hooks = try Hooks(hooks) }
     if let linux = try node.field("linux") { self.linux = try LinuxConfiguration(linux) }
     annotations = try node.textMap("annotations")
+    // Before version 1.3 of the specification a limit of 0 was none, and engines of that time write it.
+    if linux.resources.pidsLimit == 0, SpecificationVersion.minor(ociVersion) < 3 { linux.resources.pidsLimit = -1 }
   }
 }
 
@@ -60,7 +62,13 @@ extension Resources {
 
 /// Versions of the specification (config.md#specification-version, semver.org 2.0.0).
 enum SpecificationVersion {
-  /// Whether `text` is a semantic version with major number 1: `1.MINOR.PATCH[-PRERELEASE][+BUILD]`.
+  /// The second number of a version that is supported.
+  static func minor(_ text: String) -> Int {
+    let numbers = text.split(separator: ".")
+    return numbers.count > 1 ? Int(numbers[1]) ?? 0 : 0
+  }
+
+  /// Whether `text` is a semantic version with major number 1.
   static func isSupported(_ text: String) -> Bool {
     var rest = Substring(text).utf8
     guard rest.starts(with: "1.".utf8) else { return false }

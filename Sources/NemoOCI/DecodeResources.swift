@@ -7,7 +7,7 @@ extension Resources {
     devices = try node.list("devices", DeviceRule.init)
     if let memory = try node.field("memory") { self.memory = try MemoryResources(memory) }
     if let cpu = try node.field("cpu") { self.cpu = try CPUResources(cpu) }
-    if let pids = try node.field("pids") { pidsLimit = try pids.required("limit").integer() }
+    if let pids = try node.field("pids") { pidsLimit = try pids.number("limit") }
     if let blockIO = try node.field("blockIO") { self.blockIO = try BlockIOResources(blockIO) }
     hugepageLimits = try node.list("hugepageLimits", HugepageLimit.init)
     if let network = try node.field("network") { self.network = try NetworkResources(network) }

@@ -6,7 +6,7 @@ public struct Resources: Sendable, Equatable {
   public var memory: MemoryResources? = nil
   /// CPU.
   public var cpu: CPUResources? = nil
-  /// Number of tasks; 0 or negative means no limit.
+  /// Number of tasks; negative means no limit, and 0 a limit that lets nothing fork.
   public var pidsLimit: Int64? = nil
   /// Block devices.
   public var blockIO: BlockIOResources? = nil

@@ -9,6 +9,6 @@ public enum Updates {
     let container = try Container(id, context, locked: true)
     let status = try container.status()
     guard status != .stopped, status != .creating else { throw container.wrongState("update", status) }
-    try container.cgroup().apply(resources)
+    try container.cgroup().update(resources)
   }
 }

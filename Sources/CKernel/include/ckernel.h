@@ -70,6 +70,8 @@ ssize_t nemo_receive_descriptors(int socket, void *bytes, size_t length, int *de
 // Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. Paths longer than sun_path are ENAMETOOLONG. Returns the socket.
 int nemo_unix_connect(const char *path, int type);
 
+// eventfd(2) with 0, close-on-exec, non-blocking.
+int nemo_eventfd(void);
 // memfd_create(2), close-on-exec.
 int nemo_memfd(const char *name);
 // Opens the other end of a pseudo-terminal master (TIOCGPTPEER), close-on-exec.
