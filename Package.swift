@@ -12,6 +12,10 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
+}
+
 let package = Package(
   name: "nemoshell",
   products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
@@ -38,5 +42,7 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
+    tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )
