@@ -31,7 +31,8 @@ public enum Seccomp {
   public static func compile(_ p: SeccompProfile) throws(Failure) -> (program: SeccompProgram, warnings: [String]) {
     let profile = try ResolvedProfile(p)
     var warnings = profile.warnings
-    let (instructions, unknown) = try libraryProgram(profile)
+    let (long, unknown) = try libraryProgram(profile)
+    let instructions = FilterAssembler.shortened(long)
     if !unknown.isEmpty {
       warnings.append(
         "seccomp: skipping system calls unknown to libseccomp \(libraryVersion): \(unknown.joined(separator: ", "))")
