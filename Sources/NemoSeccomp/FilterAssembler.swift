@@ -154,6 +154,8 @@ struct FilterAssembler {
     var start: UInt32
     var node: Int
     var exceptions: [FilterDecisions.Range] = []
+    /// How often the kernel comes here while it loads the filter, and once more.
+    var weight: UInt32 = 1
   }
 
   /// A single number between two ranges alike costs one comparison as exception and two as range.
@@ -168,8 +170,10 @@ struct FilterAssembler {
         leaf.exceptions.append(ranges[i + 1])
         i += 2
       }
-      leaves.append(leaf)
       i += 1
+      let end = i < ranges.count ? ranges[i].start : UInt32.max
+      leaf.weight += min(end, numbersTried) - min(leaf.start, numbersTried)
+      leaves.append(leaf)
     }
     return leaves
   }
@@ -183,10 +187,25 @@ struct FilterAssembler {
       }
       return target
     }
-    let middle = leaves.startIndex + leaves.count / 2
+    let middle = FilterAssembler.split(leaves)
     let start = leaves[middle].start
     let right = tree(leaves[middle...])
     let left = tree(leaves[..<middle])
     return test(FilterInstruction.jumpIfGreaterOrEqual, start, right, left)
+  }
+
+  /// Where to cut so that both halves are about as likely: the kernel tries every number it has when it loads the filter
+  /// (seccomp_cache_prepare), and all of them are below this.
+  private static let numbersTried: UInt32 = 512
+
+  private static func split(_ leaves: ArraySlice<Leaf>) -> Int {
+    let half = leaves.reduce(0) { $0 + $1.weight } / 2
+    var sum: UInt32 = 0
+    for (i, leaf) in leaves.enumerated() {
+      // The cut nearest to the half, and never before the first or behind the last leaf.
+      if sum + leaf.weight / 2 >= half { return leaves.startIndex + min(max(i, 1), leaves.count - 1) }
+      sum += leaf.weight
+    }
+    return leaves.endIndex - 1
   }
 }
