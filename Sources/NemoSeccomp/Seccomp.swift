@@ -48,7 +48,7 @@ public enum Seccomp {
     return (program, warnings)
   }
 
-  /// What libseccomp makes of the profile, with the ENOSYS answers in front.
+  /// What libseccomp makes of the profile, with the answers for what libseccomp does not know in front.
   static func libraryProgram(_ profile: ResolvedProfile) throws(Failure) -> ([FilterInstruction], unknown: [String]) {
     let filter = try LibraryFilter(profile)
     try filter.add(architectures: profile.architectures.dropFirst())
@@ -58,7 +58,8 @@ public enum Seccomp {
       for name in rule.names {
         let number = seccomp_syscall_resolve_name(name)
         if number == -1 {
-          if !unknown.contains(name) { unknown.append(name) }
+          let isKept = rule.conditions.isEmpty && RecentCalls.number(name) != nil
+          if !isKept && !unknown.contains(name) { unknown.append(name) }
         } else if rule.action != profile.defaultAction {
           numbers.append((rule, number))
         }
@@ -66,8 +67,7 @@ public enum Seccomp {
     }
     if numbers.count > 32 { try filter.useTree() }
     for (rule, number) in numbers { try filter.add(rule, number: number) }
-    let stub = UnknownCalls.stub(profile, UnknownCalls.newest(profile))
-    return (stub + (try filter.program()), unknown)
+    return (UnknownCalls.stub(profile) + (try filter.program()), unknown)
   }
 
   /// Compiles through a cache of compiled profiles.

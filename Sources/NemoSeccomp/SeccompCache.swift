@@ -14,7 +14,7 @@ struct SeccompCache {
   static let countLimit = 64
 
   /// Raised when the file's format or the compilation changes.
-  private static let formatVersion: UInt64 = 3
+  private static let formatVersion: UInt64 = 4
   private static let magic: UInt64 = 0x70_6d_6f_63_63_65_73_6e
   private static let headerSize = 64
 

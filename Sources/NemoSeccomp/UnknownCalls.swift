@@ -9,24 +9,37 @@ enum UnknownCalls {
   private static let x32Bit: UInt32 = 0x4000_0000
   private static let notImplemented = SeccompNames.errno | UInt32(ENOSYS)
 
-  /// Instructions to put in front of a filter; they end by falling into it.
-  static func stub(_ profile: ResolvedProfile, _ newest: [UInt32: UInt32]) -> [FilterInstruction] {
-    let kind = profile.defaultAction & 0xffff_0000
-    // A tracer is expected to answer for itself.
-    let passes: [UInt32] = [SeccompNames.allow, SeccompNames.log, SeccompNames.trace]
-    if passes.contains(kind) || profile.defaultAction == notImplemented { return [] }
-    var sections: [(token: UInt32, code: [FilterInstruction])] = []
+  /// Instructions to put in front of a filter of libseccomp's; they end by falling into it.
+  static func stub(_ profile: ResolvedProfile) -> [FilterInstruction] {
+    let recent = RecentCalls.answers(profile)
+    let newest = passes(profile.defaultAction) ? [:] : newest(profile)
+    if recent.isEmpty && newest.isEmpty { return [] }
     let x32 = seccomp_arch_resolve_name("x32")
     let x86 = seccomp_arch_resolve_name("x86_64")
+    func section(_ token: UInt32) -> [FilterInstruction] {
+      guard profile.architectures.contains(token) else { return [FilterInstruction(FilterInstruction.jump, 0)] }
+      var code: [FilterInstruction] = []
+      for (number, action) in recent {
+        guard let own = RecentCalls.number(number, on: token) else { continue }
+        code.append(FilterInstruction(FilterInstruction.jumpIfEqual, own, 0, 1))
+        code.append(FilterInstruction(FilterInstruction.answer, action))
+      }
+      if let limit = newest[token] {
+        code.append(FilterInstruction(FilterInstruction.jumpIfGreater, limit, 0, 1))
+        code.append(FilterInstruction(FilterInstruction.answer, notImplemented))
+      }
+      // To the filter; the length is filled in below.
+      return code + [FilterInstruction(FilterInstruction.jump, 0)]
+    }
+    var sections: [(token: UInt32, code: [FilterInstruction])] = []
     for token in profile.architectures where token != x32 {
       var code = [FilterInstruction(FilterInstruction.load, FilterData.number)]
+      let plain = section(token)
       if token == x86 {
-        let plain = limit(newest[x86])
-        let other = limit(newest[x32])
         code.append(FilterInstruction(FilterInstruction.jumpIfAnySet, x32Bit, UInt8(plain.count), 0))
-        code += plain + other
+        code += plain + section(x32)
       } else {
-        code += limit(newest[token])
+        code += plain
       }
       sections.append((token, code))
     }
@@ -46,24 +59,28 @@ enum UnknownCalls {
     return program
   }
 
-  /// Answers for numbers above `newest`, then a jump to the filter, whose length is filled in later.
-  private static func limit(_ newest: UInt32?) -> [FilterInstruction] {
-    let toFilter = FilterInstruction(FilterInstruction.jump, 0)
-    guard let newest else { return [toFilter] }
-    return [
-      FilterInstruction(FilterInstruction.jumpIfGreater, newest, 0, 1),
-      FilterInstruction(FilterInstruction.answer, notImplemented), toFilter,
-    ]
+  /// Whether new calls are let through anyway, or are answered so already. A tracer is expected to answer for itself.
+  private static func passes(_ action: UInt32) -> Bool {
+    let kind = action & 0xffff_0000
+    return kind == SeccompNames.allow || kind == SeccompNames.log || kind == SeccompNames.trace
+      || action == notImplemented
   }
 
   /// The greatest number per architecture among the names, where any is known.
-  static func newest(_ profile: ResolvedProfile) -> [UInt32: UInt32] {
+  private static func newest(_ profile: ResolvedProfile) -> [UInt32: UInt32] {
     var newest: [UInt32: UInt32] = [:]
     for token in profile.architectures {
       var greatest: Int32 = -1
+      let recent = { (name: String) -> Int32 in
+        guard let common = RecentCalls.number(name), let own = RecentCalls.number(common, on: token) else { return -1 }
+        return Int32(own)
+      }
       for rule in profile.rules {
         // Negative numbers are libseccomp's for calls that the architecture lacks.
-        for name in rule.names { greatest = max(greatest, seccomp_syscall_resolve_name_arch(token, name)) }
+        for name in rule.names {
+          let number = seccomp_syscall_resolve_name_arch(token, name)
+          greatest = max(greatest, number == -1 ? recent(name) : number)
+        }
       }
       if greatest >= 0 { newest[token] = UInt32(greatest) }
     }

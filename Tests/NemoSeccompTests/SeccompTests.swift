@@ -143,6 +143,34 @@ private func failure(_ p: SeccompProfile) -> String? {
     #expect(warnings.count == 1 && warnings[0].hasSuffix(": no_such_call"))
   }
 
+  /// Calls newer than libseccomp must not slip through a profile that forbids them.
+  @Test func recentCallsAreKnownOnAllArchitectures() throws {
+    let p = profile(
+      "SCMP_ACT_ALLOW",
+      [rule(["open_tree_attr", "mount"], "SCMP_ACT_ERRNO", errno: 3), rule(["mseal"], "SCMP_ACT_KILL")],
+      architectures: ["SCMP_ARCH_X86", "SCMP_ARCH_X32"])
+    let (program, warnings) = try Seccomp.compile(p)
+    #expect(warnings.isEmpty)
+    let instructions = program.instructions.map { FilterInstruction(bits: $0) }
+    for (architecture, bit) in [(x86, 0), (x8664, 0), (x8664, 0x4000_0000)] as [(UInt32, UInt32)] {
+      #expect(answer(instructions, Call(number: 467 | bit, architecture: architecture)) == errno(3))
+      #expect(answer(instructions, Call(number: 462 | bit, architecture: architecture)) == 0)
+      #expect(answer(instructions, Call(number: 466 | bit, architecture: architecture)) == SeccompNames.allow)
+    }
+    #expect(answer(instructions, Call(number: 467, architecture: aarch64)) == SeccompNames.killProcess)
+    // A condition on one cannot be kept: that is said.
+    let argument = SeccompArgument(index: 0, value: 0, op: "SCMP_CMP_EQ")
+    let conditional = profile("SCMP_ACT_ALLOW", [rule(["open_tree_attr"], "SCMP_ACT_ERRNO", [argument])])
+    #expect(try Seccomp.compile(conditional).warnings.count == 1)
+  }
+
+  @Test func aRecentCallMovesTheBorderOfWhatIsUnknown() throws {
+    let program = try compiled(profile("SCMP_ACT_ERRNO", [rule(["read", "mseal"], "SCMP_ACT_ALLOW")]))
+    #expect(answer(program, Call(number: 462, architecture: x8664)) == SeccompNames.allow)
+    #expect(answer(program, Call(number: 461, architecture: x8664)) == errno(EPERM))
+    #expect(answer(program, Call(number: 463, architecture: x8664)) == errno(ENOSYS))
+  }
+
   @Test func aRuleLikeTheDefaultIsSkipped() throws {
     let p = profile("SCMP_ACT_ALLOW", [rule(["read"], "SCMP_ACT_ALLOW"), rule(["write"], "SCMP_ACT_ERRNO")])
     let program = try compiled(p)
