@@ -111,9 +111,6 @@ private struct SymbolicRun {
     var value: Value
   }
 
-  /// Deeper nesting of argument tests is not followed.
-  static let depthLimit = 200
-
   let program: [FilterInstruction]
   /// nil stands for one that no instruction names.
   let architecture: UInt32?
@@ -130,7 +127,7 @@ private struct SymbolicRun {
 
   /// The node of what happens from instruction `start` on.
   mutating func follow(_ start: Int, _ accumulator: Value, depth: Int, _ table: inout FilterDecisions.Table) -> Int? {
-    guard depth < SymbolicRun.depthLimit else { return nil }
+    guard depth < SeccompLimits.argumentTests else { return nil }
     var place = start
     var value = accumulator
     while place < program.count {

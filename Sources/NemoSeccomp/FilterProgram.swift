@@ -50,9 +50,3 @@ enum FilterData {
   static let arguments: UInt32 = 16
   static let size: UInt32 = 64
 }
-
-/// Kernel limits of a program.
-enum FilterLimits {
-  /// BPF_MAXINSNS.
-  static let instructions = 4096
-}

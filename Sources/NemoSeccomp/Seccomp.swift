@@ -37,10 +37,10 @@ public enum Seccomp {
       warnings.append(
         "seccomp: skipping system calls unknown to libseccomp \(libraryVersion): \(unknown.joined(separator: ", "))")
     }
-    guard instructions.count <= FilterLimits.instructions else {
+    guard instructions.count <= SeccompLimits.instructions else {
       throw Failure(
         "compile", "/linux/seccomp",
-        reason: "\(instructions.count) instructions, the kernel takes \(FilterLimits.instructions)",
+        reason: "\(instructions.count) instructions, the kernel takes \(SeccompLimits.instructions)",
         advice: "use fewer rules with arguments, or fewer architectures")
     }
     let program = SeccompProgram(

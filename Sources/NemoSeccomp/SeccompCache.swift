@@ -8,11 +8,6 @@ import NemoOCI
 /// equal byte for byte, so that a collision costs time and nothing else. It may vanish, be cut or be damaged at any time:
 /// what does not fit in every respect is compiled anew and replaced.
 struct SeccompCache {
-  /// Bytes of a file at most; what is longer is not kept.
-  static let sizeLimit = 256 * 1024
-  /// Files at most; the cache is emptied rather than grown beyond.
-  static let countLimit = 64
-
   /// Raised when the file's format or the compilation changes.
   private static let formatVersion: UInt64 = 4
   private static let magic: UInt64 = 0x70_6d_6f_63_63_65_73_6e
@@ -106,7 +101,7 @@ struct SeccompCache {
     let file = OwnedDescriptor(adopting: number)
     var status = stat()
     guard fstat(file.raw, &status) == 0, status.st_mode == S_IFREG | 0o600, status.st_uid == geteuid(),
-      status.st_size >= SeccompCache.headerSize + text.count, status.st_size <= SeccompCache.sizeLimit
+      status.st_size >= SeccompCache.headerSize + text.count, status.st_size <= SeccompLimits.cacheFileSize
     else { return nil }
     let size = Int(status.st_size)
     let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
@@ -122,7 +117,7 @@ struct SeccompCache {
     guard word(0) == SeccompCache.magic, word(1) == SeccompCache.formatVersion,
       word(2) == SeccompCache.hash(UnsafeRawBufferPointer(rebasing: bytes[24...]), seed: 0),
       let flags = UInt32(exactly: word(3)), word(4) <= 1,
-      let instructionCount = Int(exactly: word(5)), 1...FilterLimits.instructions ~= instructionCount,
+      let instructionCount = Int(exactly: word(5)), 1...SeccompLimits.instructions ~= instructionCount,
       let warningsSize = Int(exactly: word(6)), warningsSize <= bytes.count,
       word(7) == UInt64(text.count),
       bytes.count == headerSize + instructionCount * 8 + text.count + warningsSize
@@ -160,7 +155,7 @@ struct SeccompCache {
     program.instructions.withUnsafeBytes { rest.append(contentsOf: $0) }
     rest += text
     rest += warningBytes
-    guard rest.count + 24 <= SeccompCache.sizeLimit else { return }
+    guard rest.count + 24 <= SeccompLimits.cacheFileSize else { return }
     let checksum = rest.withUnsafeBytes { SeccompCache.hash($0, seed: 0) }
     var bytes: [UInt8] = []
     for value in [SeccompCache.magic, SeccompCache.formatVersion, checksum] {
@@ -173,7 +168,7 @@ struct SeccompCache {
   /// Empties a full cache; left-overs of writers that died count too.
   private func makeRoom() throws(Failure) {
     let names = try Files.list(".", at: directory)
-    guard names.count >= SeccompCache.countLimit else { return }
+    guard names.count >= SeccompLimits.cacheFiles else { return }
     for name in names where unlinkat(directory, name, 0) != 0 && Errno.current != .noEntry {
       throw .last("remove", name)
     }

@@ -145,11 +145,11 @@ private func small(_ name: String = "mkdir") -> SeccompProfile {
 
   @Test func theNumberOfFilesIsBounded() throws {
     let scratch = try Scratch()
-    for i in 0..<SeccompCache.countLimit * 2 {
+    for i in 0..<SeccompLimits.cacheFiles * 2 {
       var p = small()
       p.syscalls[0].errnoRet = UInt32(i)
       _ = try Seccomp.program(for: p, cache: scratch.descriptor)
-      #expect(scratch.names.count <= SeccompCache.countLimit)
+      #expect(scratch.names.count <= SeccompLimits.cacheFiles)
     }
   }
 
