@@ -12,8 +12,8 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ area: String, _ others: [Target.Dependency]) -> Target {
-  .testTarget(name: area + "Tests", dependencies: [.byName(name: area)] + others, swiftSettings: strict)
+func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
 }
 
 let package = Package(
@@ -49,6 +49,7 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
-    tests("NemoCgroup", ["NemoOCI", "NemoJSON", "NemoKernel"]),
+    tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )
