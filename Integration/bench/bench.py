@@ -55,6 +55,7 @@ class Bench:
         self.bundles = Bundles(top, NEMOSHELL)
         self.random = random.Random(1)
         self.live = []
+        self.stuck = False
         self.counter = 0
         if os.getloadavg()[0] > 0.5:
             self.report.note(f"the machine is busy (load {os.getloadavg()[0]:.1f}); the ratios will be rough")
@@ -87,7 +88,10 @@ class Bench:
     def end_all(self):
         while self.live:
             runtime, bundle, id = self.live.pop()
-            subprocess.run(runtime.delete(bundle, id), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            p = subprocess.run(runtime.delete(bundle, id), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            if p.returncode:
+                self.stuck = True
+                print(f"bench: {' '.join(p.args)}: exit {p.returncode}; remove it by hand", file=sys.stderr)
 
     def lifecycle(self, runtime, bundle, idle_ms=0):
         id = self.new_id()
@@ -234,7 +238,8 @@ def main():
         if bench:
             bench.end_all()
         shutil.rmtree(top, ignore_errors=True)
-        shutil.rmtree(run_root, ignore_errors=True)
+        if not (bench and bench.stuck):  # without its state nothing could remove what is left
+            shutil.rmtree(run_root, ignore_errors=True)
 
 
 main()

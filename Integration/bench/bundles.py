@@ -50,6 +50,7 @@ class Bundles:
                 subprocess.run([self.nemoshell, "spec"], cwd=directory, check=True)
             with open(f"{directory}/config.json") as f:
                 config = json.load(f)
+        config["ociVersion"] = "1.0.2"  # what all of the measured ones know; crun 1.8 refuses a newer one
         config["process"]["terminal"] = False
         config["root"]["path"] = self.rootfs
         return config
