@@ -1,0 +1,99 @@
+"""The engines, started once for all tests that use them."""
+
+import shutil
+import tempfile
+
+import pytest
+
+from . import images
+from .docker import Docker
+from .enclosure import Enclosure
+from .terminal import Terminal
+
+
+class Engines:
+    """Starts engines when first asked for, and remembers them for the check at the end."""
+
+    def __init__(self, work):
+        self.work = work
+        self.enclosures = {}
+        self._closers = []
+        self._made = {}
+
+    def enclosure(self, name):
+        if name not in self.enclosures:
+            self.enclosures[name] = Enclosure(name, f"{self.work}/{name}")
+        return self.enclosures[name]
+
+    def archive(self, make):
+        """An image archive, made once."""
+        if make not in self._made:
+            self._made[make] = make(self.work) if make is not images.debian else make()
+        return self._made[make]
+
+    def on_stop(self, closer):
+        self._closers.append(closer)
+
+    def stop(self):
+        """Stops every engine, as a person would who is done with it."""
+        while self._closers:
+            self._closers.pop()()
+
+    def close(self):
+        self.stop()
+        for enclosure in self.enclosures.values():
+            enclosure.close()
+
+
+def pytest_collection_modifyitems(items):
+    """The leak check comes when everything else is done."""
+    items.sort(key=lambda item: item.path.name == "test_leaks.py")
+
+
+@pytest.fixture(scope="session")
+def engines():
+    work = tempfile.mkdtemp(prefix="nemoshell-engines-")
+    all_engines = Engines(work)
+    yield all_engines
+    all_engines.close()
+    shutil.rmtree(work)
+
+
+@pytest.fixture
+def terminal():
+    """Makes terminals: `terminal(argv, env)`; they are closed after the test."""
+    made = []
+
+    def make(*args, **kw):
+        made.append(Terminal(*args, **kw))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def docker_engine(engines):
+    engine = Docker(engines.enclosure("docker"), "main")
+
+    def stop():
+        engine.clean()
+        engine.stop()
+
+    engines.on_stop(stop)
+    engine("load", "--input", engines.archive(images.busybox)).ok()
+    return engine
+
+
+@pytest.fixture
+def docker(docker_engine):
+    """dockerd with the busybox image; the test's containers, networks and volumes are removed after it."""
+    yield docker_engine
+    docker_engine.clean()
+
+
+@pytest.fixture(scope="session")
+def debian_in_docker(engines, docker_engine):
+    docker_engine("load", "--input", engines.archive(images.debian), timeout=120).ok()
+    return images.DEBIAN
