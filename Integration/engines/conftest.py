@@ -1,5 +1,6 @@
 """The engines, started once for all tests that use them."""
 
+import os
 import shutil
 import tempfile
 
@@ -53,6 +54,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def engines():
     work = tempfile.mkdtemp(prefix="nemoshell-engines-")
+    os.chmod(work, 0o711)  # with userns-remap, root inside is a stranger here
     all_engines = Engines(work)
     yield all_engines
     all_engines.close()
@@ -76,12 +78,7 @@ def terminal():
 @pytest.fixture(scope="session")
 def docker_engine(engines):
     engine = Docker(engines.enclosure("docker"), "main")
-
-    def stop():
-        engine.clean()
-        engine.stop()
-
-    engines.on_stop(stop)
+    engines.on_stop(engine.close)
     engine("load", "--input", engines.archive(images.busybox)).ok()
     return engine
 

@@ -85,7 +85,9 @@ class Daemon:
         with open(log, "a") as out:
             self._nsenter = subprocess.Popen(enclosure.argv(*argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                              env=env)
-        self.pid = wait_for(lambda: _only_child(self._nsenter.pid), f"{argv[0]}: start")
+        wait_for(lambda: not self.running() or _only_child(self._nsenter.pid), f"{argv[0]}: start")
+        assert self.running(), f"{argv}: ended at once\n{self.tail()}"
+        self.pid = _only_child(self._nsenter.pid)
 
     def running(self):
         return self._nsenter.poll() is None

@@ -19,6 +19,7 @@ class Terminal:
         self._process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env,
                                          start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
+        self.pid = self._process.pid
         self.seen = ""
 
     def resize(self, rows, columns):
