@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from . import images
+from .containerd import Containerd
 from .docker import Docker
 from .enclosure import Enclosure
 from .terminal import Terminal
@@ -93,4 +94,23 @@ def docker(docker_engine):
 @pytest.fixture(scope="session")
 def debian_in_docker(engines, docker_engine):
     docker_engine("load", "--input", engines.archive(images.debian), timeout=120).ok()
+    return images.DEBIAN
+
+
+@pytest.fixture(scope="session")
+def containerd(engines):
+    engine = Containerd(engines.enclosure("containerd"))
+
+    def close():
+        engine.clean()
+        engine.stop()
+
+    engines.on_stop(close)
+    engine.load(engines.archive(images.busybox))
+    return engine
+
+
+@pytest.fixture(scope="session")
+def debian_in_containerd(engines, containerd):
+    containerd.load(engines.archive(images.debian), timeout=120)
     return images.DEBIAN

@@ -145,8 +145,9 @@ def test_userns_remap(remapped):
 def test_userns_remap_with_a_volume_and_a_device(remapped):
     os.makedirs(f"{remapped.directory}/shared")
     os.chown(f"{remapped.directory}/shared", 100000, 100000)
-    remapped.run("-v", f"{remapped.directory}/shared:/v", "--device", "/dev/zero:/dev/z", BUSYBOX, "sh", "-c",
-                 "echo x > /v/f; head -c1 /dev/z > /dev/null; echo > /dev/null").ok()
+    r = remapped.run("-v", f"{remapped.directory}/shared:/v", "--device", "/dev/loop-control", BUSYBOX, "sh", "-c",
+                     "echo x > /v/f && head -c1 /dev/zero > /dev/null && stat -c %t:%T /dev/loop-control").ok()
+    assert r.out == "a:ed\n"
     assert os.stat(f"{remapped.directory}/shared/f").st_uid == 100000
 
 
