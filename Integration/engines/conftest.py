@@ -114,3 +114,27 @@ def containerd(engines):
 def debian_in_containerd(engines, containerd):
     containerd.load(engines.archive(images.debian), timeout=120)
     return images.DEBIAN
+
+
+@pytest.fixture(scope="session")
+def cri_engine(engines, containerd):
+    from .cri import Cri  # its package is in requirements.txt, not in Debian
+
+    for archive in (engines.archive(images.busybox), engines.archive(images.pause)):
+        containerd.load(archive, "k8s.io")
+    client = Cri(containerd)
+    engines.on_stop(client.clean)
+    return client
+
+
+@pytest.fixture
+def cri(cri_engine):
+    """The CRI of containerd; the test's pods are removed after it."""
+    yield cri_engine
+    cri_engine.clean()
+
+
+@pytest.fixture(scope="session")
+def debian_in_cri(engines, containerd):
+    containerd.load(engines.archive(images.debian), "k8s.io", timeout=120)
+    return images.DEBIAN
