@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -10,7 +11,12 @@ from . import images
 from .containerd import Containerd
 from .docker import Docker
 from .enclosure import Enclosure
+from .podman import Podman
 from .terminal import Terminal
+
+
+#: How long one test may take once its engines run, in seconds.
+TEST_TIMEOUT = 60
 
 
 class Engines:
@@ -47,6 +53,23 @@ class Engines:
             enclosure.close()
 
 
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def _too_long(*_):
+    raise TimeoutError(f"the test takes longer than {TEST_TIMEOUT} s")
+
+
+@pytest.fixture(autouse=True)
+def time_limit():
+    """A test that hangs fails, and the engines' next test goes on."""
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(TEST_TIMEOUT)
+    yield
+    signal.alarm(0)
+
+
 def pytest_collection_modifyitems(items):
     """The leak check comes when everything else is done."""
     items.sort(key=lambda item: item.path.name == "test_leaks.py")
@@ -54,6 +77,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def engines():
+    # Whoever ends the tests wants the engines ended too.
+    signal.signal(signal.SIGTERM, _interrupt)
     work = tempfile.mkdtemp(prefix="nemoshell-engines-")
     os.chmod(work, 0o711)  # with userns-remap, root inside is a stranger here
     all_engines = Engines(work)
@@ -137,4 +162,26 @@ def cri(cri_engine):
 @pytest.fixture(scope="session")
 def debian_in_cri(engines, containerd):
     containerd.load(engines.archive(images.debian), "k8s.io", timeout=120)
+    return images.DEBIAN
+
+
+@pytest.fixture(scope="session")
+def podman_engine(engines):
+    engine = Podman(engines.enclosure("podman"))
+    engines.on_stop(engine.clean)
+    for archive in (engines.archive(images.busybox), engines.archive(images.pause)):
+        engine("load", "--input", archive).ok()
+    return engine
+
+
+@pytest.fixture
+def podman(podman_engine):
+    """Podman; the test's pods, containers, volumes and networks are removed after it."""
+    yield podman_engine
+    podman_engine.clean()
+
+
+@pytest.fixture(scope="session")
+def debian_in_podman(engines, podman_engine):
+    podman_engine("load", "--input", engines.archive(images.debian), timeout=120).ok()
     return images.DEBIAN

@@ -21,7 +21,9 @@ _SETUP = """
 set -e
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/lock /run/etc
+mkdir /run/lock /run/etc /run/netns
+mount --bind /run/netns /run/netns
+mount --make-shared /run/netns
 cp -a /etc/. /run/etc
 mount --bind /run/etc /etc
 ip link set lo up

@@ -66,7 +66,7 @@ def pause(directory):
     """An archive of PAUSE: what holds a pod's namespaces open."""
     with tempfile.TemporaryDirectory() as scratch:
         rootfs = busybox_rootfs(f"{scratch}/rootfs")
-        return _archive(rootfs, PAUSE, f"{directory}/pause.tar", ["/bin/sleep", "2147483647"])
+        return _archive(rootfs, PAUSE, f"{directory}/pause.tar", ["/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"])
 
 
 def debian():

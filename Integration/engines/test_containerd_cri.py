@@ -11,6 +11,7 @@ from . import images
 from .cri import CONTAINER, NODE, POD, READY, RUNNING, TARGET
 from .enclosure import wait_for
 from .test_docker_security import own_capabilities
+from .web import SERVE, fetch
 from .websocket import Stream, connect_inside
 
 NAMESPACES = {"pid": CONTAINER, "ipc": POD, "network": POD}
@@ -351,18 +352,15 @@ def test_processes_end_with_a_container_in_the_host_s_pid_namespace(cri):
 
 
 def test_network_of_pods(cri, debian_in_cri):
-    from .test_docker_isolation import SERVE, fetch
-
     server = cri.pod("server")
     cri.start(server, *SERVE, image=debian_in_cri)
     address = cri.pod_status(server).network.ip
     assert address.startswith("10.88.77.")
     client = cri.pod("client")
     c = cri.start(client, "sleep", "100", image=debian_in_cri)
-    command = [str(word) for word in fetch(address)]
-    assert cri.output(c, *command) == "page\n"
+    assert cri.output(c, *fetch(address)) == "page\n"
     neighbour = cri.start(server, "sleep", "100", name="neighbour", image=debian_in_cri)
-    assert cri.output(neighbour, *[str(word) for word in fetch("127.0.0.1")]) == "page\n"
+    assert cri.output(neighbour, *fetch("127.0.0.1")) == "page\n"
 
 
 def test_annotations_reach_the_runtime(cri):

@@ -8,6 +8,7 @@ import pytest
 
 from .enclosure import wait_for
 from .images import BUSYBOX
+from .web import SERVE, fetch
 
 
 def test_init(docker):
@@ -217,26 +218,6 @@ def test_network_host(docker):
     own, *links = r.out.split()
     assert own == docker.enclosure.call("readlink", "/proc/self/ns/net").ok().out.strip()
     assert "docker0" in links
-
-
-# Debian's static busybox cannot look up addresses without glibc's shared libraries: the Debian image can.
-SERVE = ["sh", "-c", "echo page > /srv/page; exec python3 -m http.server 80 --directory /srv"]
-FETCH = """
-import sys, time, urllib.request
-end = time.monotonic() + float(sys.argv[2])
-while True:
-    try:
-        sys.exit(sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode()) != 5)
-    except OSError as e:
-        if time.monotonic() > end:
-            sys.exit(str(e))
-        time.sleep(0.1)
-"""
-
-
-def fetch(host, patience=5):
-    """The command that reads the page of a container which runs SERVE."""
-    return ["python3", "-c", FETCH, f"http://{host}/page", patience]
 
 
 def test_network_bridge(docker, debian_in_docker):
