@@ -55,8 +55,9 @@ class Docker:
         """Removes every container and ends the daemon."""
         self.clean()
         self.stop()
-        # A bind mount of its own directory, which dockerd leaves when it was once killed.
-        self.enclosure.call("umount", f"{self.directory}/data")
+        # Bind mounts of dockerd's own, which it leaves when it was once killed.
+        for path in (f"{self.directory}/data", f"{self.directory}/exec/netns/default"):
+            self.enclosure.call("umount", path)
 
     def __call__(self, *args, **kw):
         return command(self.argv(*args), env=self.environment, **kw)

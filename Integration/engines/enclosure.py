@@ -1,6 +1,5 @@
 """Mount, network and pid namespaces for one engine, so that all it makes can be seen, and vanishes with them."""
 
-import ctypes
 import glob
 import os
 import signal
@@ -12,9 +11,6 @@ from harness import Result
 
 #: How long a daemon may take to start or to stop, in seconds.
 DAEMON_TIMEOUT = 30
-
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 # /run, /etc and /dev/shm are the engine's own: no daemon of the machine is found there, and none is disturbed.
 _SETUP = """
@@ -75,10 +71,6 @@ def _only_child(pid):
     return int(children[0]) if children else None
 
 
-def _die_with_parent():
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Daemon:
     """A long-running program inside an enclosure. `pid` is the host's number of the program itself."""
 
@@ -116,9 +108,9 @@ class Enclosure:
         self.cgroup = f"/nemoshell-engines-{os.getpid()}-{name}"
         ready = f"{work}/ready"
         self._unshare = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
-             "private", "sh", "-c", _SETUP, "sh", ready],
-            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
+             "--mount-proc", "--propagation", "private", "sh", "-c", _SETUP, "sh", ready],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: os.path.exists(ready) or self._unshare.poll() is not None, f"{name}: namespaces")
         self.init = _only_child(self._unshare.pid)
         assert self.init, f"{name}: the namespaces could not be made"

@@ -18,7 +18,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "nemoshell"
 runtime_supports_json = ["nemoshell", "runc", "crun"]
-runtime_supports_nocgroupv2 = ["nemoshell", "crun"]
+runtime_supports_nocgroup = ["nemoshell", "crun"]
 infra_image = "{pause}"
 tmp_dir = "{directory}/tmp"
 [engine.runtimes]

@@ -16,8 +16,8 @@ class Terminal:
     def __init__(self, argv, env, rows=24, columns=80):
         self._master, slave = pty.openpty()
         self.resize(rows, columns)
-        self._process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env,
-                                         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self._process = subprocess.Popen(["setsid", "--ctty", "--", *argv], stdin=slave, stdout=slave, stderr=slave,
+                                         env=env)
         os.close(slave)
         self.pid = self._process.pid
         self.seen = ""
