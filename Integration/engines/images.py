@@ -24,8 +24,8 @@ _DEBOOTSTRAP_TIMEOUT = 300
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Not needed to run Python, and two thirds of the size.
-_UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/i18n", "var/lib/apt/lists",
-           "var/cache/apt", "usr/lib/x86_64-linux-gnu/gconv")
+_UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/i18n",
+           "var/lib/apt/lists", "var/cache/apt", "usr/lib/x86_64-linux-gnu/gconv")
 
 
 def _add(archive, name, data):
@@ -66,7 +66,8 @@ def pause(directory):
     """An archive of PAUSE: what holds a pod's namespaces open."""
     with tempfile.TemporaryDirectory() as scratch:
         rootfs = busybox_rootfs(f"{scratch}/rootfs")
-        return _archive(rootfs, PAUSE, f"{directory}/pause.tar", ["/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"])
+        stays = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"]
+        return _archive(rootfs, PAUSE, f"{directory}/pause.tar", stays)
 
 
 def debian():

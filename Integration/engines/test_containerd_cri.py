@@ -256,7 +256,8 @@ def test_mounts(cri, work):
     mounts = [cri_api.Mount(host_path=f"{work}/d", container_path="/rw"),
               cri_api.Mount(host_path=f"{work}/d", container_path="/ro", readonly=True),
               cri_api.Mount(host_path=f"{work}/d/file", container_path="/etc/one", readonly=True)]
-    code, out, err = cri.run(pod, "sh", "-c", "cat /ro/file /etc/one; echo x > /rw/new; echo x > /ro/new", mounts=mounts)
+    script = "cat /ro/file /etc/one; echo x > /rw/new; echo x > /ro/new"
+    code, out, err = cri.run(pod, "sh", "-c", script, mounts=mounts)
     assert code == 1 and out == "outside\noutside\n" and "Read-only file system" in err
     assert os.path.exists(f"{work}/d/new")
 

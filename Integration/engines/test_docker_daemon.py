@@ -44,4 +44,4 @@ def test_a_container_that_ended_while_the_daemon_was_away(docker):
 
 def test_the_runtime_s_error_is_what_docker_tells(docker):
     r = docker.run("--volume", "/etc/passwd:/etc", BUSYBOX, "true")
-    r.failed("OCI runtime create failed", "not a directory", "are you trying to mount a directory onto a file", code=125)
+    r.failed("OCI runtime create failed", "not a directory", "are you trying to mount a directory", code=125)

@@ -136,7 +136,8 @@ def test_mount_below_another(docker, work):
 
 
 def test_what_is_masked_and_read_only(docker):
-    r = docker.run(BUSYBOX, "sh", "-c", "wc -c < /proc/kcore; ls /sys/firmware | wc -l; ls /proc/acpi 2>/dev/null | wc -l")
+    script = "wc -c < /proc/kcore; ls /sys/firmware | wc -l; ls /proc/acpi 2>/dev/null | wc -l"
+    r = docker.run(BUSYBOX, "sh", "-c", script)
     assert set(r.ok().out.split()) == {"0"}
     docker.run(BUSYBOX, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward").failed("read-only file system")
 
@@ -201,7 +202,8 @@ def test_uts_host(docker):
 @pytest.mark.parametrize("mode", ["host", "private"])
 def test_cgroup_namespace(docker, mode):
     host = docker.enclosure.call("readlink", "/proc/self/ns/cgroup").ok().out
-    r = docker.run("--cgroupns", mode, BUSYBOX, "sh", "-c", "readlink /proc/self/ns/cgroup; grep pids /proc/self/cgroup").ok()
+    script = "readlink /proc/self/ns/cgroup; grep pids /proc/self/cgroup"
+    r = docker.run("--cgroupns", mode, BUSYBOX, "sh", "-c", script).ok()
     own, line = r.out.splitlines()
     assert (own + "\n" == host) is (mode == "host")
     assert line.endswith(":/") is (mode == "private")
@@ -259,8 +261,8 @@ def test_hosts_and_dns(docker):
 def test_sysctl(docker):
     script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced"
     assert docker.run(BUSYBOX, "sh", "-c", script).ok().out.split() != ["777", "1"]
-    r = docker.run("--sysctl", "net.ipv4.ip_unprivileged_port_start=777", "--sysctl", "kernel.shm_rmid_forced=1", BUSYBOX,
-                   "sh", "-c", script).ok()
+    r = docker.run("--sysctl", "net.ipv4.ip_unprivileged_port_start=777", "--sysctl", "kernel.shm_rmid_forced=1",
+                   BUSYBOX, "sh", "-c", script).ok()
     assert r.out.split() == ["777", "1"]
 
 

@@ -13,7 +13,8 @@ CONTROLLERS = ["memory", "cpu", "cpuacct", "cpuset", "pids", "devices", "freezer
 
 
 def test_memory(docker):
-    c = docker.detached("--memory", "48m", "--memory-swap", "64m", "--memory-reservation", "16m", BUSYBOX, "sleep", "100")
+    limits = ["--memory", "48m", "--memory-swap", "64m", "--memory-reservation", "16m"]
+    c = docker.detached(*limits, BUSYBOX, "sleep", "100")
     assert cgroup_value(docker, c, "memory", "memory.limit_in_bytes") == str(48 << 20)
     assert cgroup_value(docker, c, "memory", "memory.soft_limit_in_bytes") == str(16 << 20)
     swap = "memory.memsw.limit_in_bytes"
@@ -91,11 +92,13 @@ def test_ulimit_is_enforced(docker):
 
 
 def test_block_io(docker):
-    disk = next((f"/dev/{name}" for name in os.listdir("/sys/block") if os.path.exists(f"/sys/block/{name}/device")), None)
-    if disk is None:
+    disks = [name for name in os.listdir("/sys/block") if os.path.exists(f"/sys/block/{name}/device")]
+    if not disks:
         pytest.skip("no disk")
+    disk = f"/dev/{disks[0]}"
     number = os.stat(disk).st_rdev
-    c = docker.detached("--device-read-bps", f"{disk}:1mb", "--device-write-iops", f"{disk}:77", BUSYBOX, "sleep", "100")
+    limits = ["--device-read-bps", f"{disk}:1mb", "--device-write-iops", f"{disk}:77"]
+    c = docker.detached(*limits, BUSYBOX, "sleep", "100")
     name = f"{os.major(number)}:{os.minor(number)}"
     assert f"{name} {1 << 20}" in cgroup_value(docker, c, "blkio", "blkio.throttle.read_bps_device")
     assert f"{name} 77" in cgroup_value(docker, c, "blkio", "blkio.throttle.write_iops_device")
@@ -124,7 +127,8 @@ def test_cgroup_parent(docker):
 
 
 def test_the_container_s_cgroups_are_read_only_inside(docker):
-    r = docker.run(BUSYBOX, "sh", "-c", "ls /sys/fs/cgroup; mkdir /sys/fs/cgroup/pids/x").failed("read-only file system")
+    r = docker.run(BUSYBOX, "sh", "-c", "ls /sys/fs/cgroup; mkdir /sys/fs/cgroup/pids/x")
+    r.failed("read-only file system")
     assert {"memory", "pids", "devices"} <= set(r.out.split())
     limit = docker.run("--memory", "48m", BUSYBOX, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes").ok()
     assert limit.out.strip() == str(48 << 20)

@@ -100,8 +100,8 @@ def test_exec(podman):
 
 def test_exec_on_a_terminal(podman, terminal):
     c = podman.detached(BUSYBOX, "sleep", "100")
-    t = terminal(podman.argv("exec", "-it", c, "sh", "-c", "tty; " + SIZE + "read code; exit $code"), podman.environment,
-                 rows=30, columns=90)
+    argv = podman.argv("exec", "-it", c, "sh", "-c", "tty; " + SIZE + "read code; exit $code")
+    t = terminal(argv, podman.environment, rows=30, columns=90)
     t.expect("/dev/pts/")
     t.expect("30 90")
     t.type("9\n")
@@ -266,7 +266,8 @@ def test_publish(podman, debian_in_podman):
     (["--workdir", "/tmp"], "pwd", "/tmp"),
     (["--hostname", "h"], "hostname", "h"),
     (["--ulimit", "nofile=99:199", "--ulimit", "nproc=4096:4096"], "ulimit -n; ulimit -Hn", "99\n199"),
-    (["--sysctl", "net.ipv4.ip_unprivileged_port_start=777"], "cat /proc/sys/net/ipv4/ip_unprivileged_port_start", "777"),
+    (["--sysctl", "net.ipv4.ip_unprivileged_port_start=777"], "cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
+     "777"),
     (["--tmpfs", "/t:size=1m"], "df -k /t | tail -1 | awk '{print $2}'", "1024"),
     (["--shm-size", "2m"], "df -k /dev/shm | tail -1 | awk '{print $2}'", "2048"),
     (["--memory", "48m"], "cat /sys/fs/cgroup/memory/memory.limit_in_bytes", str(48 << 20)),
@@ -347,8 +348,8 @@ def test_a_root_file_system_without_an_image(podman, work):
 
 def test_images_are_built(podman):
     recipe = f"FROM {BUSYBOX}\nRUN echo built > /built\n"
-    flags = ["--network", "none", "--runtime", NEMOSHELL, "--cgroup-parent", f"{podman.enclosure.cgroup}/build", "--isolation", "oci",
-             "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
+    flags = ["--network", "none", "--runtime", NEMOSHELL, "--cgroup-parent", f"{podman.enclosure.cgroup}/build",
+             "--isolation", "oci", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
     podman("build", *flags, "-t", "nemoshell.test/built", "-", stdin=recipe).ok()
     assert podman.run("nemoshell.test/built", "cat", "/built").ok().out == "built\n"
     podman("image", "rm", "nemoshell.test/built").ok()

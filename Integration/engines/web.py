@@ -1,4 +1,4 @@
-"""A page and a client of it, for the Debian image: static busybox cannot look up addresses without glibc's libraries."""
+"""A page and a client of it, for the Debian image: static busybox crashes on look-ups without glibc's libraries."""
 
 # Not `python3 -m http.server`: that asks the name service for its own name first.
 _SERVER = """

@@ -1,6 +1,7 @@
 """A client of the kubelet's streaming protocol (v4.channel.k8s.io), enough for exec and attach on a terminal."""
 
 import base64
+import ctypes
 import json
 import os
 import socket
@@ -33,7 +34,8 @@ class Stream:
     def _send(self, channel, data):
         payload = bytes([channel]) + data
         mask = os.urandom(4)
-        length = struct.pack("!B", 0x80 | len(payload)) if len(payload) < 126 else struct.pack("!BH", 0xFE, len(payload))
+        size = len(payload)
+        length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0xFE, size)
         masked = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
         self._socket.sendall(b"\x82" + length + mask + masked)
 
@@ -84,8 +86,7 @@ class Stream:
 
 
 def connect_inside(init):
-    """Makes connections from the network namespace of the process `init`: by a thread-wide, short change of namespace."""
-    import ctypes
+    """Makes connections from the network namespace of the process `init`, which this thread enters for the moment."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def enter(path):
