@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from .enclosure import wait_for
 from .images import BUSYBOX
 
 # The client tells the size after the start; until then it is 0 × 0, which busybox's stty does not print.
@@ -244,6 +245,11 @@ def test_image_is_built_with_the_runtime(docker):
 
 
 def test_many_containers_at_once(docker):
-    ids = [docker.detached("--network", "none", BUSYBOX, "sleep", "100") for _ in range(8)]
-    assert {docker("exec", c, "hostname").ok().out.strip() for c in ids} == {c[:12] for c in ids}
-    docker("rm", "--force", *ids).ok()
+    for _ in range(3):
+        ids = [docker.detached("--network", "none", BUSYBOX, "sleep", "100") for _ in range(8)]
+        assert {docker("exec", c, "hostname").ok().out.strip() for c in ids} == {c[:12] for c in ids}
+        docker("rm", "--force", *ids).ok()
+        # The client may be answered before the shim has ended.
+        wait_for(lambda: not [p for p in docker.enclosure.processes().values() if any(c in p for c in ids)],
+                 "the shims' end")
+        assert not [path for path in docker.enclosure.cgroups() if any(c in path for c in ids)]
