@@ -1,0 +1,94 @@
+"""Rootful Podman with its own storage, directories and settings."""
+
+import json
+import os
+
+from harness.runtime import NEMOSHELL
+
+from . import images
+from .enclosure import command, wait_for
+
+# The limits are such as any root may set: Podman's own defaults need CAP_SYS_RESOURCE.
+_SETTINGS = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+init_path = "/usr/bin/docker-init"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "nemoshell"
+runtime_supports_json = ["nemoshell", "runc", "crun"]
+runtime_supports_nocgroup = ["nemoshell", "crun"]
+infra_image = "{pause}"
+tmp_dir = "{directory}/tmp"
+[engine.runtimes]
+nemoshell = ["{binary}"]
+[network]
+network_backend = "netavark"
+network_config_dir = "{directory}/networks"
+"""
+
+_STORAGE = """
+[storage]
+driver = "overlay"
+graphroot = "{directory}/storage"
+runroot = "{directory}/run"
+"""
+
+
+class Podman:
+    """Calling it runs podman in the enclosure. Containers and pods get the enclosure's cgroup parent."""
+
+    def __init__(self, enclosure):
+        self.enclosure = enclosure
+        self.directory = f"{enclosure.work}/podman"
+        os.makedirs(self.directory)
+        # In the enclosure's own /etc: conmon's clean-up command would not see what the environment names.
+        for name, text in (("containers.conf", _SETTINGS), ("storage.conf", _STORAGE)):
+            settings = text.format(directory=self.directory, binary=NEMOSHELL, pause=images.PAUSE)
+            enclosure.call("tee", f"/etc/containers/{name}", stdin=settings).ok()
+        self.environment = {**os.environ, "TERM": "xterm"}
+
+    def argv(self, *args):
+        args = [str(a) for a in args]
+        if args[0] in ("run", "create") and not {"--pod", "--cgroups"} & set(args):
+            args[1:1] = ["--cgroup-parent", self.enclosure.cgroup]
+        elif args[:2] == ["pod", "create"]:
+            args[2:2] = ["--cgroup-parent", self.enclosure.cgroup]
+        return self.enclosure.argv("podman", *args)
+
+    def __call__(self, *args, **kw):
+        return command(self.argv(*args), env=self.environment, **kw)
+
+    def run(self, *args, **kw):
+        """`podman run --rm ARGS…`, to its end."""
+        return self("run", "--rm", *args, **kw)
+
+    def detached(self, *args):
+        """`podman run --detach ARGS…`; returns the id."""
+        return self("run", "--detach", *args).ok().out.strip()
+
+    def inspect(self, name, path):
+        value = json.loads(self("inspect", name).ok().out)[0]
+        for key in path.split("."):
+            value = value[key]
+        return value
+
+    def wait_for_log(self, name, text, timeout=10):
+        def shown():
+            logs = self("logs", name).ok()
+            return text in logs.out + logs.err
+
+        wait_for(shown, f"{name}: {text!r} in the logs", timeout)
+
+    def clean(self):
+        """Removes every pod, container, volume and network."""
+        self("pod", "rm", "--all", "--force", "--time", "0").ok()
+        self("rm", "--all", "--force", "--time", "0").ok()
+        self("volume", "prune", "--force").ok()
+        self("network", "prune", "--force").ok()
+        # Podman keeps the cgroups of conmon and of former pods. A container's own is named libpod-ID.
+        for directory in self.enclosure.cgroups():
+            name = os.path.basename(directory)
+            if name == "conmon" or len(name) == 64:
+                os.rmdir(directory)
