@@ -111,6 +111,8 @@ def test_container_id_leaves_the_state_root(runtime, bundle, canary, work, verb,
     flags = {"run": ["--bundle", bundle.path], "create": ["--bundle", bundle.path], "delete": ["--force"]}.get(verb, [])
     rest = {"exec": ["/bin/true"], "kill": ["KILL"]}.get(verb, [])
     r = runtime.call(verb, *flags, "--", id, *rest)
+    if r.code == 0 and verb in ("run", "create"):
+        runtime.ids.append(id)
     if verb != "delete" or id in ("..", ".", "../victim", "/victim", "a/../../victim"):
         assert r.code != 0 or "RAN" not in r.out, r
     assert sorted(os.listdir(victim)) == sorted(os.listdir(canary.path)), "the victim beside the state root was changed"

@@ -18,6 +18,7 @@ int attack_handle_open(int argc, char **argv);
 int attack_key_run(int argc, char **argv);
 int attack_key_find(int argc, char **argv);
 int attack_abstract(int argc, char **argv);
+int attack_tcp(int argc, char **argv);
 int attack_setgroups(int argc, char **argv);
 int attack_ids(int argc, char **argv);
 int attack_hook(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,16 @@ int attack_abstract(int argc, char **argv) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(argv[1]));
     puts(connect(fd, (struct sockaddr *)&address, length) ? errno_name(errno) : "CONNECTED");
+    return 0;
+}
+
+int attack_tcp(int argc, char **argv) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (argc != 2)
+        return 2;
+    address.sin_port = htons((uint16_t)atoi(argv[1]));
+    puts(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address) ? errno_name(errno)
+                                                                                                : "CONNECTED");
     return 0;
 }
 

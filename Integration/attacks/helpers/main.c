@@ -23,6 +23,7 @@ static const struct {
     {"key-run", attack_key_run, "NAME COMMAND...: run in a new session keyring that holds the key NAME"},
     {"key-find", attack_key_find, "NAME: search the session keyring"},
     {"abstract", attack_abstract, "NAME: connect to an abstract socket"},
+    {"tcp", attack_tcp, "PORT: connect to the loopback address"},
     {"setgroups", attack_setgroups, "GID: become a member of a group"},
     {"ids", attack_ids, ": print user ids, group ids, capabilities"},
     {"hook", attack_hook, "FILE: as a hook, write down the environment, cwd, descriptors and stdin"},
