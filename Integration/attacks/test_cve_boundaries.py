@@ -99,27 +99,26 @@ HOSTILE_IDS = ["..", ".", "../victim", "/victim", "a/b", "a/../../victim", "", "
                "é", "x" * 1100, "a%2fb", "*", "../../etc"]
 
 
-@pytest.mark.parametrize("id", HOSTILE_IDS)
 @pytest.mark.parametrize("verb", ["run", "create", "delete", "start", "kill", "state", "exec", "pause", "ps", "update"])
-def test_container_id_leaves_the_state_root(runtime, bundle, canary, work, verb, id):
+def test_container_id_leaves_the_state_root(runtime, bundle, canary, work, verb):
     """An id is a name and never a path, in every verb (crun's hardening of 1.14.1 and 1.20). Catalogue C52."""
     victim = f"{work}/victim"
-    os.makedirs(f"{runtime.root}/honest", exist_ok=True)
-    os.rmdir(f"{runtime.root}/honest")
     shutil.copytree(canary.path, victim)
     bundle.sh("echo RAN").save()
     flags = {"run": ["--bundle", bundle.path], "create": ["--bundle", bundle.path], "delete": ["--force"]}.get(verb, [])
     rest = {"exec": ["/bin/true"], "kill": ["KILL"]}.get(verb, [])
-    r = runtime.call(verb, *flags, "--", id, *rest)
-    if r.code == 0 and verb in ("run", "create"):
-        runtime.ids.append(id)
-    if verb != "delete" or id in ("..", ".", "../victim", "/victim", "a/../../victim"):
-        assert r.code != 0 or "RAN" not in r.out, r
-    assert sorted(os.listdir(victim)) == sorted(os.listdir(canary.path)), "the victim beside the state root was changed"
-    assert os.path.isdir(runtime.root), "the state root itself was removed"
-    if verb in ("run", "create"):
-        r.failed()
-        assert os.listdir(runtime.root) == [], f"left in the state root: {os.listdir(runtime.root)}"
+    for id in HOSTILE_IDS:
+        os.makedirs(runtime.root, exist_ok=True)
+        r = runtime.call(verb, *flags, "--", id, *rest)
+        if r.code == 0 and verb in ("run", "create"):
+            runtime.ids.append(id)
+        assert "RAN" not in r.out, f"{id!r}: {r}"
+        if verb not in ("delete",):
+            r.failed()
+        assert os.path.isdir(victim) and sorted(os.listdir(victim)) == sorted(os.listdir(canary.path)), (
+            f"{id!r}: the victim beside the state root was changed")
+        assert os.path.isdir(runtime.root), f"{id!r}: the state root itself was removed"
+        assert os.listdir(runtime.root) == [], f"{id!r}: left in the state root: {os.listdir(runtime.root)}"
 
 
 @pytest.mark.parametrize("path", ["/../attack", "../attack", "/a/../../attack", "a/../..", "/attack/../../../.."])
