@@ -21,7 +21,7 @@ def race_seconds():
 
 
 class Canary:
-    """A directory of the host that no container was given. Whatever changes in it, or is mounted on it, is an escape."""
+    """A directory of the host that no container was given. A change in it, or a mount on it, is an escape."""
 
     def __init__(self, path):
         self.path = str(path)

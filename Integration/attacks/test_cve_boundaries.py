@@ -194,7 +194,7 @@ TIOCSTI = 0x5412
 
 @pytest.mark.parametrize("how", ["plain", "high", "linux"])
 def test_cve_2019_10063_filter_on_32_bits(runtime, armed, work, how):
-    """A filter of `ioctl` on the low 32 bits of the request holds for a request with high bits set, in a terminal of the
+    """A filter of `ioctl` on the low 32 bits of the request holds for one with high bits set, in a terminal of the
     container's own (also CVE-2019-7303). Catalogue B41."""
     armed.config["process"]["terminal"] = True
     armed.sh(f"/attack tiocsti 0 {how} >/tmp/out; echo END >>/tmp/out")
@@ -250,7 +250,7 @@ def test_cve_2025_23266_hook_environment(runtime, armed, helper, work):
         assert id in text.partition("stdin ")[2], f"{kind}: no state on stdin: {text}"
 
 
-def test_cve_2024_0132_hook_path_is_of_the_host(runtime, armed, helper, work):
+def test_cve_2024_0132_hook_path_is_of_the_host(runtime, armed, work):
     """A hook's path names a file of the host, although the image has one of the same name (also CVE-2025-23359).
     Catalogue A26."""
     hook = f"{work}/hookdir/hook"
@@ -262,9 +262,7 @@ def test_cve_2024_0132_hook_path_is_of_the_host(runtime, armed, helper, work):
     armed.config["hooks"] = {k: [{"path": hook}] for k in HOOKS if k != "startContainer"}
     attempt(runtime, armed.sh("true")).ok()
     assert read(f"{work}/which").split() == ["host"] * 5
-    # The mount namespace of a createContainer hook is the container's, where a file of the image may be mounted over
-    # nothing of the host.
-    del armed.config["hooks"]
+    # Without the host's file there is no hook to run.
     os.unlink(hook)
     armed.config["hooks"] = {"createRuntime": [{"path": hook}]}
     refused(runtime, armed)

@@ -99,7 +99,8 @@ def test_cve_2024_21626_descriptors_in_the_container(runtime, armed, canary, wor
     try:
         armed.config["process"]["args"] = ["/attack", "fds"]
         armed.save()
-        preserved = call_with_fds(runtime, dirty, "run", "--preserve-fds", "5", "--bundle", armed.path, runtime.new_id())
+        preserved = call_with_fds(runtime, dirty, "run", "--preserve-fds", "5", "--bundle", armed.path,
+                                  runtime.new_id())
         assert numbers(preserved) == [0, 1, 2, 3, 4, 5, 6, 7], "the detector sees descriptors"
         assert numbers(call_with_fds(runtime, dirty, "run", "--bundle", armed.path, runtime.new_id())) == [0, 1, 2]
         # A high one, too: a close that stops at a guess would miss it.

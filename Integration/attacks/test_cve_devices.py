@@ -32,7 +32,7 @@ def test_cve_2026_41579_dev_is_a_link(runtime, bundle, canary, form, mounted):
 
 
 def hostile_dev(rootfs, canary, form):
-    """Every node that a runtime makes or opens is a link to a file of the host; returns the number of links."""
+    """Every node that a runtime makes or opens is a link to a file of the host."""
     climb = "../" * 30
     for name in NODES + ("stdin", "stdout", "stderr", "fd", "core"):
         target = f"{canary.path}/{name}"
@@ -82,7 +82,8 @@ def test_a_masked_file_is_empty(runtime, bundle):
 
 
 @pytest.mark.parametrize("place", ["volume", "image"])
-@pytest.mark.parametrize("form", ["link to proc", "link to a file", "regular file", "missing", "zero", "fifo", "directory"])
+@pytest.mark.parametrize("form", ["link to proc", "link to a file", "regular file", "missing", "zero", "fifo",
+                                  "directory"])
 def test_cve_2025_31133_mask_source(runtime, bundle, work, form, place):
     """The mask of a file is the null device, whatever the container's `/dev/null` is; or the container does not start
     (also CVE-2025-62161). Catalogue A14."""

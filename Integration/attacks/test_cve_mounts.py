@@ -34,7 +34,7 @@ def test_the_mount_table_of_the_hook_shows_every_mount(runtime, recorded, work, 
     assert outside(mount_points(out), canary, bundle)
 
 
-def links(rootfs, canary):
+def links(canary):
     """Hostile destinations: what is planted in the root file system, and the destination that goes through it."""
     climb = "../" * 30
     return {
@@ -59,7 +59,7 @@ def test_cve_2019_18837_destination_through_links(runtime, recorded, work, canar
     with open(f"{work}/source/file", "w") as f:
         f.write("volume\n")
     base = list(bundle.config["mounts"])
-    cases = {name: (plant, f"/{destination}") for name, (plant, destination) in links(bundle.rootfs, canary).items()}
+    cases = {name: (plant, f"/{destination}") for name, (plant, destination) in links(canary).items()}
     cases["dots"] = (None, "/../../../../../.." + canary.path + "/sub")
     cases["dots in the middle"] = (None, f"/tmp/../../../../../../..{canary.path}/new")
     for name, (plant, destination) in cases.items():
@@ -183,8 +183,8 @@ def test_cve_2019_19921_volume_as_proc(runtime, bundle, work):
 ])
 @pytest.mark.parametrize("kind", ["bind", "tmpfs"])
 def test_cve_2019_16884_mount_over_proc(runtime, bundle, work, destination, kind):
-    """A mount inside `/proc` would receive what is meant for the kernel (labels, sysctls): refused, whatever the name it
-    is reached by. Catalogue A12."""
+    """A mount inside `/proc` would receive what is meant for the kernel (labels, sysctls): refused, by whatever name
+    it is reached. Catalogue A12."""
     source = f"{work}/volume"
     os.makedirs(source)
     os.symlink("/proc/self", f"{bundle.rootfs}/l")

@@ -61,7 +61,7 @@ def test_cve_2024_40635_user_out_of_range(runtime, unprivileged, user):
 @pytest.mark.parametrize("field", ["uid", "gid"])
 @pytest.mark.parametrize("value", [4294967296, 4294967295, -1, 18446744073709551616, "0", 1000.5, True])
 def test_cve_2026_46680_config_user_out_of_range(runtime, bundle, field, value):
-    """The same in config.json: refused, and the field is named. (-1, that is 2^32-1, would mean "no change" to setuid.)"""
+    """The same in config.json: refused. (-1, that is 2^32-1, would mean "no change" to setuid.)"""
     bundle.config["process"]["user"] = {"uid": 1000, "gid": 1000, field: value}
     bundle.sh("id")
     refused(runtime, bundle)
@@ -99,7 +99,8 @@ def test_cve_2023_25173_supplementary_groups(runtime, armed, helper):
 
 
 def test_cve_2023_25153_unbounded_image_files(runtime, armed):
-    """The user database of an image is data of the attacker: huge, endless or blocking, it delays nobody. Catalogue A18."""
+    """The user database of an image is data of the attacker: huge, endless or blocking, it delays nobody.
+    Catalogue A18."""
     passwd = f"{armed.rootfs}/etc/passwd"
 
     def fifo():

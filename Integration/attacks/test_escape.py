@@ -1,4 +1,4 @@
-"""Ways out of a running container that have no CVE of their own here: roots, propagation, file handles, shared files."""
+"""Ways out of a running container that have no CVE of their own: roots, propagation, file handles, shared files."""
 
 import os
 import subprocess
@@ -16,7 +16,8 @@ def user_namespace(bundle, first=100000):
 
 
 def test_source_swapped_between_create_and_start(runtime, bundle, canary, work):
-    """The source of a bind mount is opened once: a link that is changed after `create` changes nothing. Catalogue A19."""
+    """The source of a bind mount is opened once: a link that is changed after `create` changes nothing.
+    Catalogue A19."""
     os.makedirs(f"{work}/volume/good")
     with open(f"{work}/volume/good/name", "w") as f:
         f.write("good\n")
@@ -59,7 +60,7 @@ def test_user_namespace_confines(runtime, armed, canary, work):
     assert os.stat(f"{armed.rootfs}/tmp/mine").st_uid == 100000
 
 
-def test_chroot_climb(runtime, armed, canary, helper):
+def test_chroot_climb(runtime, armed, canary):
     """A second chroot leads out of a chroot, but not out of a container: its root is the root of its mount namespace.
     Catalogue A22."""
     plain = subprocess.check_output(["chroot", armed.rootfs, "/attack", "climb", canary.marker], text=True)

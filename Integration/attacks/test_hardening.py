@@ -25,7 +25,8 @@ def test_environment_of_the_caller(runtime, bundle):
     bundle.sh("env; tr '\\0' '\\n' </proc/1/environ >/tmp/environ; exec /bin/sleep 100")
     r = runtime.create(bundle, env=env).ok()
     runtime.call("start", r.id, env=env).ok()
-    first = wait_for(lambda: "WANTED=yes" in read(f"{bundle.rootfs}/tmp/environ") and read(f"{bundle.rootfs}/tmp/environ"))
+    out = f"{bundle.rootfs}/tmp/environ"
+    first = wait_for(lambda: "WANTED=yes" in read(out) and read(out))
     assert "CALLER_SECRET" not in first
     joined = runtime.call("exec", "--env", "WANTED=too", r.id, "/bin/env", env=env).ok().out
     assert "WANTED=too" in joined, "the detector sees a variable"
@@ -84,8 +85,8 @@ def test_capability_sets(runtime, armed, sleeping):
 
 
 def test_no_capabilities_for_a_user(runtime, armed, sleeping):
-    """A user other than root has no capability; a set-user-ID program gives none under no_new_privs, which `exec` keeps.
-    Catalogue B32."""
+    """A user other than root has no capability; a set-user-ID program gives none under no_new_privs, which
+    `exec` keeps. Catalogue B32."""
     suid = f"{armed.rootfs}/suid"
     subprocess.run(["install", "-m", "4755", f"{armed.rootfs}/attack", suid], check=True)
     armed.config["process"]["user"] = {"uid": 1000, "gid": 1000}
@@ -103,7 +104,8 @@ def test_no_capabilities_for_a_user(runtime, armed, sleeping):
     assert got["NoNewPrivs"] == "1"
 
 
-@pytest.mark.parametrize("name", ["CAP_NOT_A_CAPABILITY", "ALL", "cap_all", "CAP_", "", "CAP_63", "CAP_CHOWN CAP_SYS_ADMIN"])
+@pytest.mark.parametrize("name", ["CAP_NOT_A_CAPABILITY", "ALL", "cap_all", "CAP_", "", "CAP_63",
+                                  "CAP_CHOWN CAP_SYS_ADMIN"])
 def test_unknown_capability_never_widens(runtime, armed, name):
     """A name that is no capability is refused or ignored, and gives nothing. Catalogue B33."""
     armed.config["process"]["args"] = ["/attack", "ids"]
@@ -258,8 +260,8 @@ mount -t proc proc /mnt 2>/dev/null && echo MOUNTED
 
 def test_read_only_root(runtime, armed):
     """A read-only root refuses to be written by every name, and to be remounted. Catalogue B39."""
-    armed.sh("/attack open w /etc/passwd /proc/self/root/etc/passwd /proc/1/root/etc/group; mount -o remount,rw / 2>/dev/null; "
-             "(echo x >/new) 2>/dev/null && echo WROTE; (echo x >/dev/shm/new) && echo SCRATCH")
+    armed.sh("/attack open w /etc/passwd /proc/self/root/etc/passwd /proc/1/root/etc/group; "
+             "mount -o remount,rw / 2>/dev/null; (echo x >/new) 2>/dev/null && echo WROTE; (echo x >/dev/shm/new) && echo SCRATCH")
     open_root = attempt(runtime, armed).ok().out
     assert "WROTE" in open_root, "the detector writes to an open root"
     armed.config["root"]["readonly"] = True
@@ -296,7 +298,8 @@ def host_value(name):
 
 SYSCTLS = ["kernel.core_pattern", "kernel.modprobe", "kernel.panic", "vm.overcommit_memory", "fs.file-max",
            "kernel.sysrq", "fs.protected_symlinks", "net/../kernel/panic", "net.../../kernel.panic",
-           "net/ipv4/../../kernel/panic", "../kernel/panic", "/kernel/panic", "net.", "", "fs.mqueue/../../kernel/panic"]
+           "net/ipv4/../../kernel/panic", "../kernel/panic", "/kernel/panic", "net.", "",
+           "fs.mqueue/../../kernel/panic"]
 
 
 @pytest.mark.parametrize("name", SYSCTLS)

@@ -9,7 +9,7 @@ static const struct {
     int (*run)(int, char **);
     const char *usage;
 } subcommands[] = {
-    {"snoop", attack_snoop, "DEV:INO MARKER STOPFILE: watch /proc for joining processes, write their exe, climb from their fds"},
+    {"snoop", attack_snoop, "DEV:INO MARKER STOPFILE: watch joining processes, write their exe, climb from their fds"},
     {"naive", attack_naive, "PID HOSTDIR SECONDS: join the pid namespace of PID as an unprotected runtime would"},
     {"flip", attack_flip, "A B: exchange two names until killed"},
     {"fds", attack_fds, ": list the open descriptors"},
