@@ -261,7 +261,8 @@ mount -t proc proc /mnt 2>/dev/null && echo MOUNTED
 def test_read_only_root(runtime, armed):
     """A read-only root refuses to be written by every name, and to be remounted. Catalogue B39."""
     armed.sh("/attack open w /etc/passwd /proc/self/root/etc/passwd /proc/1/root/etc/group; "
-             "mount -o remount,rw / 2>/dev/null; (echo x >/new) 2>/dev/null && echo WROTE; (echo x >/dev/shm/new) && echo SCRATCH")
+             "mount -o remount,rw / 2>/dev/null; (echo x >/new) 2>/dev/null && echo WROTE; "
+             "(echo x >/dev/shm/new) && echo SCRATCH")
     open_root = attempt(runtime, armed).ok().out
     assert "WROTE" in open_root, "the detector writes to an open root"
     armed.config["root"]["readonly"] = True
