@@ -34,10 +34,10 @@ def digest(path):
 class Snoop:
     """A container whose first process watches /proc for processes that join it."""
 
-    def __init__(self, runtime, armed, target, marker):
+    def __init__(self, runtime, armed, target, marker, *more):
         self.armed = armed
         self.runtime = runtime
-        capabilities(armed, "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
+        capabilities(armed, "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", *more)
         s = os.stat(target)
         self.out = f"{armed.rootfs}/tmp/snoop"
         armed.sh(f"exec /attack snoop {s.st_dev}:{s.st_ino} {marker} /tmp/stop >/tmp/snoop 2>&1")
@@ -56,7 +56,7 @@ class Snoop:
 
 
 def test_the_snoop_catches_an_unprotected_process(copied, armed, helper, work, canary):
-    """The detector of the two tests below: a process that joins with its binary writable and a host directory open is
+    """The detector of the tests below: a process that joins with its binary writable and a host directory open is
     overwritten, and the host is reached through its descriptor."""
     binary = f"{work}/naive"
     shutil.copy(helper, binary)
@@ -93,11 +93,13 @@ def test_cve_2016_9962_exec_with_host_descriptors_of_the_caller(runtime, armed, 
     assert "REACHED" not in text, text
 
 
-def test_cve_2019_5736_binary_overwrite(copied, armed, canary):
-    """The runtime's binary cannot be opened for writing from inside, whatever `exec` or an entry point runs.
+@pytest.mark.parametrize("more", [[], ["CAP_SYS_ADMIN"]], ids=["usual", "with CAP_SYS_ADMIN"])
+def test_cve_2019_5736_binary_overwrite(copied, armed, canary, more):
+    """The runtime's binary cannot be opened for writing from inside, whatever `exec` or an entry point runs, not even by
+    one who may change mounts.
     Catalogue A1."""
     before = digest(copied.binary)
-    snoop = Snoop(copied, armed, copied.binary, canary.marker)
+    snoop = Snoop(copied, armed, copied.binary, canary.marker, *more)
     os.symlink("/proc/self/exe", f"{armed.rootfs}/bin/self")
     with open(f"{armed.rootfs}/bin/script", "w") as f:
         f.write("#!/proc/self/exe\n")
@@ -110,5 +112,5 @@ def test_cve_2019_5736_binary_overwrite(copied, armed, canary):
         armed.config["process"]["args"] = [entry, "--version"]
         attempt(copied, armed)
     text = snoop.stop()
-    assert "WROTE" not in text, text
+    assert "WROTE" not in text and "REMOUNTED" not in text, text
     assert digest(copied.binary) == before

@@ -6,11 +6,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +49,10 @@ static void write_held(void) {
     for (int i = 0; i < held_count;) {
         char path[64];
         snprintf(path, sizeof path, "/proc/self/fd/%d", held[i]);
+        /* A detached mount that is still alive could be made writable again by anyone who may mount. */
+        struct mount_attr writable = {.attr_clr = MOUNT_ATTR_RDONLY};
+        if (!syscall(SYS_mount_setattr, held[i], "", AT_EMPTY_PATH, &writable, sizeof writable))
+            printf("REMOUNTED\n");
         int fd = open(path, O_WRONLY | O_CLOEXEC);
         if (fd < 0 && errno == ETXTBSY) {
             i++;
