@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from harness import Leaks, Runtime
+from harness import Bundle, Leaks, Runtime
 from harness.runtime import NEMOSHELL
 from lab import attempt, call_with_fds, capabilities, read, wait_for
 
@@ -91,6 +91,20 @@ def test_cve_2016_9962_exec_with_host_descriptors_of_the_caller(runtime, armed, 
         os.close(directory)
     text = snoop.stop()
     assert "REACHED" not in text, text
+
+
+def test_cve_2016_9962_process_that_waits_for_start(runtime, armed, work, canary):
+    """A created container in the pid namespace of another shows it no directory of the host while it waits."""
+    capabilities(armed, "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
+    armed.config["process"]["args"] = ["/bin/sleep", "100"]
+    neighbour = runtime.start_detached(armed)
+    waiting = Bundle(f"{work}/waiting", "/bin/true")
+    waiting.namespace("pid", f"/proc/{runtime.state(neighbour)['pid']}/ns/pid")
+    runtime.create(waiting).ok()
+    r = runtime.exec(neighbour, "/bin/sh", "-c",
+                     f"/attack snoop 0:0 {canary.marker} /tmp/stop & sleep 0.5; touch /tmp/stop; wait").ok()
+    assert "SEEN" in r.out, "the snoop sees the process that waits"
+    assert "REACHED" not in r.out, r.out
 
 
 @pytest.mark.parametrize("more", [[], ["CAP_SYS_ADMIN"]], ids=["usual", "with CAP_SYS_ADMIN"])
