@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from harness.arena import crashed
+from harness.arena import brief, crashed
 from harness.inject import ALL, SEED, injected, sample, steps
 from scenes import Scenes, rich_config
 
@@ -36,7 +36,6 @@ for path in /proc/kcore /proc/keys /proc/timer_list /sys/firmware; do cat $path 
 for path in /proc/sys/kernel/domainname /proc/irq/default_smp_affinity; do
     (echo x > $path) 2>/dev/null && echo "$path written"; done
 for name in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$name | sed 's/:.*//'; done
-ps | wc -l
 """
 
 
@@ -71,13 +70,13 @@ def judge(arena, scene, call, error, result, whole):
             wrong.append(f"succeeds, but differs: missing {sorted(old - new)}, new {sorted(new - old)}")
     else:
         if error == "EINTR" and call in INTERRUPTIBLE:
-            wrong.append(f"EINTR is visible: {result.err.strip()}")
+            wrong.append(f"EINTR is visible: {brief(result)}")
         if not result.err.strip() and not dead and call != "write":
             wrong.append(f"exit {result.code} without a word")
         if not dead and call not in UNDOING | MEMORY:
             left = arena.settled([scene.id], within=1)
             if left:
-                wrong.append(f"refused ({result.err.strip()}), but left {left}")
+                wrong.append(f"refused ({brief(result)}), but left {left}")
     return wrong + arena.remove(scene.id)
 
 
@@ -126,7 +125,7 @@ def test_error_in_verb(arena, verb):
                 if left:
                     wrong.append(f"{label}: succeeds, but left {left}")
             elif result.code != 0 and error == "EINTR":
-                wrong.append(f"{label}: EINTR is visible: {result.err.strip()}")
+                wrong.append(f"{label}: EINTR is visible: {brief(result)}")
             if verb in ("exec", "update", "kill", "pause", "resume") and arena.runtime.state(scene.id) is None:
                 wrong.append(f"{label}: the container is lost")
             wrong += [f"{label}: {w}" for w in arena.remove(scene.id)]

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from harness.arena import crashed
+from harness.arena import brief, crashed
 from harness.inject import injected, sample, steps
 from scenes import Scenes
 
@@ -24,7 +24,7 @@ def after_death(arena, scene, verb, n):
     if crashed(asked):
         wrong.append(f"{asked.argv[-2:]}: {crashed(asked)}")
     if not n % 2 and asked.code != 0:
-        wrong.append(f"list: exit {asked.code}: {asked.err.strip()}")
+        wrong.append(f"list: exit {asked.code}: {brief(asked)}")
     if verb in HARMLESS and not os.path.exists(f"/proc/{scene.pid}"):
         wrong.append("the container's first process died with it")
     wrong += arena.remove(scene.id)

@@ -41,6 +41,11 @@ def crashed(result):
     return None
 
 
+def brief(result):
+    """The first line of what a command said on stderr, cut to a readable length."""
+    return (result.err.strip().splitlines() or ["(nothing on stderr)"])[0][:240]
+
+
 def process_table():
     """pid -> (parent, state letter, command name) of every process that can be read now."""
     table = {}
@@ -244,7 +249,7 @@ class Arena:
         try:
             r = self.runtime.call("delete", "--force", id)
             if r.code != 0:
-                wrong.append(f"delete --force: exit {r.code}: {r.err.strip()}")
+                wrong.append(f"delete --force: exit {r.code}: {brief(r)}")
             if crashed(r):
                 wrong.append(f"delete --force: {crashed(r)}")
         except Hang as hang:
@@ -262,7 +267,7 @@ class Arena:
         except Hang as hang:
             return [str(hang)]
         if r.code != 0:
-            return [f"id cannot be used again: exit {r.code}: {r.err.strip()}"]
+            return [f"id cannot be used again: exit {r.code}: {brief(r)}"]
         left = self.settled([id])
         if left:
             self.scrub()
