@@ -128,7 +128,10 @@ class ArenaRuntime(Runtime):
                 self._wait(p, timeout, reap)
             except subprocess.TimeoutExpired:
                 p.kill()
-                p.wait()
+                try:
+                    p.wait(5)
+                except subprocess.TimeoutExpired:
+                    raise Hang(f"{argv}: no end after {timeout} s, and SIGKILL does not end it") from None
                 raise Hang(f"{argv}: no end after {timeout} s") from None
             finally:
                 self.own.discard(p.pid)
