@@ -9,7 +9,12 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Bundle, Leaks, Runtime  # noqa: E402
+from harness import Arena, Bundle, Leaks, Runtime  # noqa: E402
+from harness.inject import SEED  # noqa: E402
+
+
+def pytest_report_header():
+    return f"SEED={SEED} (sampled faults, timings and mutations repeat with it)"
 
 
 @pytest.fixture
@@ -34,3 +39,12 @@ def runtime(work):
 def bundle(work):
     """A busybox bundle that runs /bin/true; tests change `bundle.config`."""
     return Bundle(f"{work}/bundle")
+
+
+@pytest.fixture
+def arena():
+    """A place to break the runtime in: everything in it carries one token, and nothing of it may be left."""
+    a = Arena()
+    yield a
+    left = a.close()
+    assert not left, f"left behind: {left}"

@@ -1,7 +1,8 @@
 """What every integration test stands on: bundles, the runtime under test, and the leak check."""
 
+from .arena import Arena
 from .bundle import Bundle, busybox_rootfs, minimal_config
 from .leaks import Leaks
 from .runtime import Result, Runtime
 
-__all__ = ["Bundle", "Leaks", "Result", "Runtime", "busybox_rootfs", "minimal_config"]
+__all__ = ["Arena", "Bundle", "Leaks", "Result", "Runtime", "busybox_rootfs", "minimal_config"]
