@@ -21,7 +21,12 @@
 
 static int report(long result) {
   if (result < 0) {
-    printf("%s\n", strerrorname_np(errno));
+    int error = errno;
+    const char *name = strerrorname_np(error);
+    if (name)
+      printf("%s\n", name);
+    else
+      printf("errno %d\n", error);
     return 1;
   }
   printf("ok %ld\n", result);
