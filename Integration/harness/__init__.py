@@ -4,5 +4,7 @@ from .arena import Arena
 from .bundle import Bundle, busybox_rootfs, minimal_config
 from .leaks import Leaks
 from .runtime import Result, Runtime
+from .terminal import DescriptorSocket, OnTerminal
 
-__all__ = ["Arena", "Bundle", "Leaks", "Result", "Runtime", "busybox_rootfs", "minimal_config"]
+__all__ = ["Bundle", "DescriptorSocket", "Leaks", "OnTerminal", "Result", "Runtime", "busybox_rootfs",
+           "minimal_config"]

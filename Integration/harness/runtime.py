@@ -77,6 +77,10 @@ class Runtime:
             code = p.returncode if p.returncode >= 0 else 128 - p.returncode
             return Result(argv, code, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
 
+    def popen(self, *args, **kw):
+        """Starts one command and returns its Popen, for tests that watch it while it runs."""
+        return subprocess.Popen(self.argv(*args), **kw)
+
     def run(self, bundle, *flags, id=None, **kw):
         """`run` in the foreground; the container's output is the result's."""
         bundle.save()
