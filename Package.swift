@@ -49,6 +49,9 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
+    tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
+    tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
+    tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]

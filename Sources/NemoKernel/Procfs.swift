@@ -21,6 +21,12 @@ public struct Procfs: ~Copyable {
     root = fd
   }
 
+  /// Takes over a handle that ``release()`` gave away.
+  public init(adopting raw: Int32) { root = OwnedDescriptor(adopting: raw) }
+
+  /// Gives the root's number away; the caller must close it.
+  public consuming func release() -> Int32 { root.take() }
+
   /// Opens a file below the root; no mount over it, no link and no way out is accepted.
   public func open(_ path: String, _ flags: Int32) throws(Failure) -> OwnedDescriptor {
     let resolve = Procfs.resolveBeneath | Procfs.resolveNoXdev | RootDirectory.resolveNoMagicLinks

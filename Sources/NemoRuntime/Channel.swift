@@ -45,6 +45,12 @@ struct Channel {
     try Descriptors.send([kind.rawValue] + body, descriptors, over: socket, subject: "the container's start channel")
   }
 
+  /// Offers a seccomp listener by number, with write(2): a filter that asks about sendmsg(2) is already in force.
+  func offer(_ listener: Int32) throws(Failure) {
+    let bytes = [Kind.listener.rawValue] + Array(String(listener).utf8)
+    guard write(socket, bytes, bytes.count) == bytes.count else { throw .last("offer the seccomp listener") }
+  }
+
   /// The next message; nil when the other side closed.
   func next() throws(Failure) -> Message? {
     let (bytes, descriptors) = try Descriptors.receive(

@@ -5,7 +5,7 @@ public enum ContainerID {
   /// Longest id.
   public static let maximumLength = 1024
 
-  /// Letters, digits and `_+-.`, not starting with a dot; never a path (crun's and runc's rule).
+  /// Letters, digits and `_+-.`; never a path (crun's and runc's rule).
   public static func validate(_ id: String) throws(Failure) {
     func legal(_ byte: UInt8) -> Bool {
       switch byte {
@@ -13,10 +13,14 @@ public enum ContainerID {
       default: false
       }
     }
-    guard let first = id.utf8.first, first != 0x2e, id.utf8.count <= maximumLength, id.utf8.allSatisfy(legal) else {
+    guard !id.isEmpty, id != ".", id != "..", !id.hasPrefix(".cache"), !id.hasPrefix(StateStore.deletingPrefix),
+      id.utf8.count <= maximumLength, id.utf8.allSatisfy(legal)
+    else {
       throw Failure(
         "invalid container id", "\"\(String(id.prefix(80)))\"",
-        reason: "must be 1 to \(maximumLength) letters, digits, '_', '+', '-' or '.' and not start with '.'")
+        reason:
+          "must be 1 to \(maximumLength) letters, digits, '_', '+', '-' or '.', and no name of the runtime's own (., .., .cache, .deleting-)"
+      )
     }
   }
 }

@@ -76,20 +76,22 @@ struct ContainerInit: ~Copyable {
     try ProcessAttributes.apply(linux)
     try setSysctl(linux.sysctl)
     try buildRootfs(inUserNamespace: userNamespace)
-    try plan.setup.prepare(procfs)
+    try plan.setup.prepare()
+    if plan.setup.isLabelled { try plan.setup.applyLabels(procfs) }
     if plan.configuration.process?.terminal == true { try Terminal.control() }
     let listener = try plan.setup.becomeUser()
     if listener >= 0 {
-      try channel.send(.listener, [], [listener])
+      try channel.offer(listener)
       _ = try channel.expect(.proceed)
       close(listener)
     }
     try plan.setup.closeForeign(keeping: [channel.socket, plan.fifo])
     try plan.setup.enterWorkingDirectory()
     let program = try plan.setup.resolve()
+    // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
+    nemo_prctl(1, 0, 0, 0, 0)
     try channel.send(.ready)
     _ = try channel.expect(.proceed)
-    nemo_prctl(1, 0, 0, 0, 0)
     return program
   }
 
@@ -124,7 +126,9 @@ struct ContainerInit: ~Copyable {
       try Files.writeText(fd, "0", subject: "the container's cgroup")
       close(fd)
     }
-    if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 { throw .last("unshare cgroup namespace") }
+    if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
+      throw .last("unshare cgroup namespace")
+    }
   }
 
   private func setNames() throws(Failure) {

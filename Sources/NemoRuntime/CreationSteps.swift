@@ -25,6 +25,7 @@ extension Creation {
     _ directory: borrowing ContainerDirectory
   ) throws(Failure) {
     do throws(Failure) {
+      if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, procfs) }
       try mapUsers(pid, plan, channel)
       try attachCgroup(cgroup, channel)
       // While the process mounts; it becomes the state when the process is ready.
@@ -34,9 +35,11 @@ extension Creation {
       if let told = pendingFailure(channel) { throw told }
       throw error
     }
-    while let message = try channel.next() {
+    var ready = false
+    var known = !plan.namespaces.needsSecondClone
+    while !(ready && known), let message = try channel.next() {
       switch message.kind {
-      case .ready: return
+      case .ready: ready = true
       case .failed: throw Channel.decode(message.body)
       case .warning: context.warn(String(decoding: message.body, as: UTF8.self))
       case .process:
@@ -45,6 +48,7 @@ extension Creation {
         }
         _ = Children.reap(pid)
         pid = second
+        known = true
         try stage(pid, &record, directory)
       case .mounted:
         try NetworkDevices.move(configuration.linux.netDevices, to: pid)
@@ -53,19 +57,20 @@ extension Creation {
         try HookRunner.run(configuration.hooks.createRuntime, kind: "createRuntime", state: state)
         try channel.send(.proceed)
       case .listener:
-        guard let listener = message.descriptors.first, let profile = configuration.linux.seccomp else {
-          throw Failure("receive the seccomp listener")
-        }
+        guard let profile = configuration.linux.seccomp else { throw Failure("receive the seccomp listener") }
+        let listener = try SeccompAgent.take(message, from: pid)
         defer { close(listener) }
         try SeccompAgent.hand(listener, profile, pid: pid, state: plan.hookState("creating", pid))
         try channel.send(.proceed)
       default: throw Failure("read the container's start channel", reason: "message \(message.kind) is not expected")
       }
     }
-    throw silence(pid)
+    guard ready && known else { throw silence(pid) }
   }
 
-  private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory) throws(Failure) {
+  private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)
+    throws(Failure)
+  {
     record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
     try directory.stage(record)
   }
@@ -142,6 +147,19 @@ enum PidFile {
 
 /// Handing a seccomp listener to its agent (config-linux.md#containerprocessstate).
 enum SeccompAgent {
+  /// The listener that process `pid` offered.
+  static func take(_ message: Channel.Message, from pid: Int32) throws(Failure) -> Int32 {
+    let pidfd = nemo_pidfd_open(pid, 0)
+    guard pidfd >= 0 else { throw .last("pidfd_open") }
+    defer { close(pidfd) }
+    guard let number = Int32(String(decoding: message.body, as: UTF8.self)) else {
+      throw Failure("receive the seccomp listener")
+    }
+    let listener = nemo_pidfd_getfd(pidfd, number)
+    guard listener >= 0 else { throw .last("receive the seccomp listener") }
+    return listener
+  }
+
   static func hand(_ listener: Int32, _ profile: SeccompProfile, pid: Int32, state: [UInt8]) throws(Failure) {
     let socket: OwnedDescriptor
     do throws(Failure) { socket = try Descriptors.connect(profile.listenerPath) } catch {

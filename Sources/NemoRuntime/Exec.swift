@@ -202,21 +202,25 @@ public struct Execution: ~Copyable {
       options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(below: options.cgroup)
     do {
       defer { for fd in descriptors { close(fd) } }
+      if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, container.procfs) }
       try channel.send(.cgroup, [], descriptors)
     }
-    while let message = try channel.next() {
+    // The outer process tells the pid, the inner one that it is ready: in either order.
+    var ready = false
+    var known = false
+    while !(ready && known), let message = try channel.next() {
       switch message.kind {
-      case .ready: return
+      case .ready: ready = true
       case .failed: throw Channel.decode(message.body)
       case .process:
         guard let inner = Int32(String(decoding: message.body, as: UTF8.self)) else {
           throw Failure("read the process's id")
         }
         pid = inner
+        known = true
       case .listener:
-        guard let listener = message.descriptors.first, let profile = linux.seccomp else {
-          throw Failure("receive the seccomp listener")
-        }
+        guard let profile = linux.seccomp else { throw Failure("receive the seccomp listener") }
+        let listener = try SeccompAgent.take(message, from: pid)
         defer { close(listener) }
         try SeccompAgent.hand(
           listener, profile, pid: pid,
@@ -225,7 +229,7 @@ public struct Execution: ~Copyable {
       default: throw Failure("read the process's start channel", reason: "message \(message.kind) is not expected")
       }
     }
-    throw Failure("process ended while it was joining the container", options.id)
+    guard ready && known else { throw Failure("process ended while it was joining the container", options.id) }
   }
 }
 
@@ -271,7 +275,9 @@ struct ExecInit {
   /// The pid namespace comes last: before this clone the container cannot see the process, after it there is nothing of the host
   /// left to be seen in its root, directories and descriptors (CVE-2016-9962).
   private func cloneIntoPidNamespace() throws(Failure) {
-    guard nemo_setns(pidfd, NamespaceKind.pid.flag) == 0 else { throw .last("join pid namespace of container", options.id) }
+    guard nemo_setns(pidfd, NamespaceKind.pid.flag) == 0 else {
+      throw .last("join pid namespace of container", options.id)
+    }
     var arguments = nemo_clone_args()
     arguments.flags = 0x8000  // CLONE_PARENT
     let pid = nemo_clone3(&arguments)
@@ -286,7 +292,8 @@ struct ExecInit {
 
   private func prepare() throws(Failure) -> Program {
     nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
-    let procfs = try Procfs()
+    // Descriptors of the host end before the container can see the process; only a label needs the host's procfs until then.
+    let labels = setup.isLabelled ? try Procfs().release() : -1
     let affinity = setup.process.execCPUAffinity
     if let affinity { try ProcessAttributes.setAffinity(affinity.initial, subject: "/process/execCPUAffinity/initial") }
     let message = try channel.expect(.cgroup)
@@ -298,6 +305,7 @@ struct ExecInit {
     if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 {
       throw .last("join namespaces of container", options.id)
     }
+    try setup.closeForeign(keeping: [channel.socket, pidfd, console, labels])
     try cloneIntoPidNamespace()
     if namespaces & NamespaceKind.user.flag != 0 {
       guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
@@ -311,19 +319,21 @@ struct ExecInit {
       try Terminal.control()
     }
     try ProcessAttributes.apply(linux)
-    try setup.prepare(procfs)
+    try setup.prepare()
+    if labels >= 0 { try setup.applyLabels(Procfs(adopting: labels)) }
     let listener = try setup.becomeUser()
     if listener >= 0 {
-      try channel.send(.listener, [], [listener])
+      try channel.offer(listener)
       _ = try channel.expect(.proceed)
       close(listener)
     }
     try setup.closeForeign(keeping: [channel.socket])
     try setup.enterWorkingDirectory()
     let program = try setup.resolve()
+    // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
+    nemo_prctl(1, 0, 0, 0, 0)
     try channel.send(.ready)
     _ = try channel.expect(.proceed)
-    nemo_prctl(1, 0, 0, 0, 0)
     return program
   }
 }

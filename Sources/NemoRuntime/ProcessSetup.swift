@@ -21,12 +21,10 @@ struct ProcessSetup {
   /// Whether the user namespace denies setgroups(2).
   let setgroupsDenied: Bool
 
-  /// Everything that needs the runtime's privileges and the host's procfs; before the identity changes.
-  func prepare(_ procfs: borrowing Procfs) throws(Failure) {
+  /// Everything else that needs the runtime's privileges; before the identity changes.
+  func prepare() throws(Failure) {
     if let keyring { try joinKeyring(keyring) }
-    if let score = process.oomScoreAdj { try setOOMScore(score, procfs) }
     try ProcessAttributes.apply(process)
-    try applyLabels(procfs)
   }
 
   private func joinKeyring(_ name: String) throws(Failure) {
@@ -46,20 +44,11 @@ struct ProcessSetup {
     }
   }
 
-  private func setOOMScore(_ score: Int, _ procfs: borrowing Procfs) throws(Failure) {
-    do throws(Failure) {
-      try procfs.write(String(score), to: "self/oom_score_adj")
-    } catch {
-      // Without CAP_SYS_RESOURCE it cannot be lowered; what is already so is fine.
-      let now = try procfs.read("self/oom_score_adj")
-      if String(decoding: now, as: UTF8.self).split(whereSeparator: \.isNewline).first == Substring(String(score)) {
-        return
-      }
-      throw error.within("/process/oomScoreAdj")
-    }
-  }
+  /// Whether ``applyLabels(_:)`` has anything to do.
+  var isLabelled: Bool { !process.apparmorProfile.isEmpty || !process.selinuxLabel.isEmpty }
 
-  private func applyLabels(_ procfs: borrowing Procfs) throws(Failure) {
+  /// Labels take effect at execve(2); the kernel lets only the process itself set them.
+  func applyLabels(_ procfs: borrowing Procfs) throws(Failure) {
     if !process.apparmorProfile.isEmpty {
       guard let enabled = try? Files.readText("/sys/module/apparmor/parameters/enabled"), enabled.hasPrefix("Y") else {
         throw Failure("", "/process/apparmorProfile", reason: "AppArmor is not enabled in this kernel")
@@ -174,6 +163,24 @@ struct ProcessSetup {
     }
     let errno = program.execute()
     return Failure("exec: \"\(program.path)\"", errno: errno)
+  }
+}
+
+/// The process's inclination to be killed when memory runs out (proc_pid_oom_score_adj(5)); set from outside, so that a user
+/// namespace does not matter.
+enum OOMScore {
+  static func set(_ score: Int, of pid: Int32, _ procfs: borrowing Procfs) throws(Failure) {
+    let file = "\(pid)/oom_score_adj"
+    do throws(Failure) {
+      try procfs.write(String(score), to: file)
+    } catch {
+      // Without CAP_SYS_RESOURCE it cannot be lowered; what is already so is fine.
+      let now = try procfs.read(file)
+      if String(decoding: now, as: UTF8.self).split(whereSeparator: \.isNewline).first == Substring(String(score)) {
+        return
+      }
+      throw error.within("/process/oomScoreAdj")
+    }
   }
 }
 

@@ -70,6 +70,12 @@ struct Rootfs: ~Copyable {
     }
     let inherited = MountOptions.propagationFlags[configuration.linux.rootfsPropagation] ?? 1 << 19 | 16384
     let target = try destination(mount.destination, asFile: !isDirectory)
+    let covered = try Files.status(of: target.raw, subject: mount.destination)
+    if isDirectory != (covered.st_mode & S_IFMT == S_IFDIR) {
+      throw Failure(
+        "bind mount source", mount.source, errno: .notDirectory,
+        advice: "source and destination must both be files, or both directories")
+    }
     try MountTree.change(
       tree, AttributeChange(), recursive: true, propagation: inherited & ~16384, subject: mount.source)
     try MountTree.attach(tree, to: target.raw, subject: mount.destination)

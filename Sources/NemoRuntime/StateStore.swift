@@ -86,7 +86,7 @@ public struct StateStore: ~Copyable {
 
   /// The ids that have a directory, sorted.
   public func ids() throws(Failure) -> [String] {
-    try Files.list(".", at: root.raw).filter { $0.utf8.first != 0x2e }.sorted()
+    try Files.list(".", at: root.raw).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }.sorted()
   }
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
@@ -110,11 +110,15 @@ public struct StateStore: ~Copyable {
     }
   }
 
-  /// Finishes removals that a killed `delete` left.
+  /// Finishes removals that a killed `delete` left. One that another `delete` is just finishing is gone meanwhile.
   func sweep() throws(Failure) {
     for name in try Files.list(".", at: root.raw) where name.hasPrefix(StateStore.deletingPrefix) {
-      let fd = try Files.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
-      try removeDoomed(name, fd.raw)
+      do throws(Failure) {
+        let fd = try Files.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+        try removeDoomed(name, fd.raw)
+      } catch  where error.errno == .noEntry || error.errno == .notEmpty {
+        continue
+      }
     }
   }
 
@@ -162,7 +166,9 @@ struct ContainerDirectory: ~Copyable {
   /// Makes the staged record the present one.
   func commit() throws(Failure) {
     let from = ContainerDirectory.stagedName
-    guard renameat(descriptor.raw, from, descriptor.raw, ContainerDirectory.stateName) == 0 else { throw .last("write state", path) }
+    guard renameat(descriptor.raw, from, descriptor.raw, ContainerDirectory.stateName) == 0 else {
+      throw .last("write state", path)
+    }
   }
 
   func unlock() { flock(descriptor.raw, LOCK_UN) }
