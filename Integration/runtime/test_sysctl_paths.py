@@ -163,7 +163,7 @@ def test_read_only_with_a_mount_below(runtime, bundle, work):
 
 
 @pytest.mark.parametrize("field", ["maskedPaths", "readonlyPaths"])
-@pytest.mark.parametrize("value", [["relative"], ["/x", 5], "/proc/kcore", [""], ["/a/../../b\0"]])
+@pytest.mark.parametrize("value", [["relative"], ["/x", 5], "/proc/kcore", [""]])
 def test_bad_paths(runtime, bundle, field, value):
     bundle.config["linux"][field] = value
     runtime.create(bundle).failed(f"/linux/{field}", code=1)
