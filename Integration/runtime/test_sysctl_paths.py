@@ -6,6 +6,8 @@ import pytest
 
 from inside import look, sleeper
 
+pytestmark = pytest.mark.usefixtures("host_settings")
+
 
 @pytest.mark.parametrize("name, value", [("net.ipv4.ip_forward", "1"), ("net/ipv4/conf/lo/forwarding", "1"),
                                          ("net.ipv4.ping_group_range", "0\t2147483647"), ("net.core.somaxconn", "333"),
