@@ -58,6 +58,27 @@ def _new_id(runtime, prefix):
 
 
 @pytest.fixture
+def host_settings():
+    """What a wrong runtime could change on the host: put back after the test, and the change is a failure."""
+    paths = [f"/proc/sys/{name}" for name in ("kernel/hostname", "kernel/domainname", "kernel/panic", "vm/swappiness",
+                                              "kernel/core_pattern", "kernel/msgmax", "net/ipv4/ip_forward")]
+
+    def read():
+        values = {}
+        for path in paths:
+            with open(path) as f:
+                values[path] = f.read()
+        return values
+    before = read()
+    yield
+    changed = {path: (before[path], now) for path, now in read().items() if now != before[path]}
+    for path in changed:
+        with open(path, "w") as f:
+            f.write(before[path])
+    assert not changed, f"the host's settings were changed: {changed}"
+
+
+@pytest.fixture
 def bundle(work, probe_binary):
     """A busybox bundle with the probe at /bin/probe; it runs /bin/true until a test changes `bundle.config`."""
     b = Bundle(f"{work}/bundle")

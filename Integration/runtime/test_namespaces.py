@@ -7,6 +7,8 @@ import pytest
 
 from inside import look, namespace_of, sleeper
 
+pytestmark = pytest.mark.usefixtures("host_settings")
+
 #: kind in config.json -> name below /proc/PID/ns
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup", "time": "time"}
 

@@ -6,6 +6,8 @@ import pytest
 
 from inside import look, sleeper
 
+pytestmark = pytest.mark.usefixtures("host_settings")
+
 
 @pytest.mark.parametrize("name, value", [("net.ipv4.ip_forward", "1"), ("net/ipv4/conf/lo/forwarding", "1"),
                                          ("net.ipv4.ping_group_range", "0\t2147483647"), ("net.core.somaxconn", "333"),
@@ -163,7 +165,7 @@ def test_read_only_with_a_mount_below(runtime, bundle, work):
 
 
 @pytest.mark.parametrize("field", ["maskedPaths", "readonlyPaths"])
-@pytest.mark.parametrize("value", [["relative"], ["/x", 5], "/proc/kcore", [""], ["/a/../../b\0"]])
+@pytest.mark.parametrize("value", [["relative"], ["/x", 5], "/proc/kcore", [""]])
 def test_bad_paths(runtime, bundle, field, value):
     bundle.config["linux"][field] = value
     runtime.create(bundle).failed(f"/linux/{field}", code=1)

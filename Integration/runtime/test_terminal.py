@@ -60,7 +60,7 @@ def test_terminal_without_a_console_socket_is_refused(runtime, tty_bundle):
 
 def test_console_socket_without_a_terminal_is_refused(runtime, bundle, work):
     with DescriptorSocket(f"{work}/console") as console:
-        runtime.create(bundle, "--console-socket", console.path).failed("console", "terminal", code=1)
+        runtime.create(bundle, "--console-socket", console.path).failed("console socket", code=1)
 
 
 def test_console_socket_that_is_not_there(runtime, tty_bundle, work):
