@@ -4,7 +4,8 @@ import Glibc
 /// A verified handle on the host's procfs: what is written below it reaches the kernel and nothing else
 /// (CVE-2019-16884, CVE-2025-52881).
 public struct Procfs: ~Copyable {
-  static let magic: Int64 = 0x9fa0
+  /// PROC_SUPER_MAGIC of statfs(2).
+  public static let magic: Int64 = 0x9fa0
   static let resolveBeneath: UInt64 = 0x08
   static let resolveNoXdev: UInt64 = 0x01
 

@@ -47,19 +47,11 @@ public enum RootDirectory {
     let found = resolve(path, O_PATH, root)
     if found >= 0 { return OwnedDescriptor(adopting: found) }
     guard nemo_get_errno() == ENOENT else { throw .last("open", path) }
-    let parts = try components(path)
+    let parts = try resolved(path, root)
     guard let last = parts.last else { return try open(".", O_PATH, in: root) }
-    // The longest existing directory, then one component at a time: each parent is a descriptor already resolved.
-    var depth = parts.count - 1
-    var parent = -1 as Int32
-    while true {
-      parent = resolve(depth == 0 ? "." : parts[..<depth].joined(separator: "/"), O_PATH | O_DIRECTORY, root)
-      if parent >= 0 { break }
-      guard nemo_get_errno() == ENOENT, depth > 0 else { throw .last("open", path) }
-      depth -= 1
-    }
-    var here = OwnedDescriptor(adopting: parent)
-    for name in parts[depth..<(parts.count - 1)] {
+    // One component at a time, no link followed: each parent is a descriptor already resolved.
+    var here = try open(".", O_PATH | O_DIRECTORY, in: root)
+    for name in parts.dropLast() {
       here = try makeDirectory(name, mode: directoryMode, in: here.raw, subject: path)
     }
     guard asFile else { return try makeDirectory(last, mode: directoryMode, in: here.raw, subject: path) }
@@ -67,6 +59,37 @@ public enum RootDirectory {
     guard fd >= 0 || nemo_get_errno() == EEXIST else { throw .last("create file", path) }
     if fd >= 0 { close(fd) }
     return try child(last, O_PATH, in: here.raw, subject: path)
+  }
+
+  /// Symbolic links that a path may go through (path_resolution(7)).
+  static let linkLimit = 40
+
+  /// The components of `path` with its links replaced, dangling ones too, as the root sees them. Only a plan: who changes the tree
+  /// meanwhile makes the walk along it fail.
+  private static func resolved(_ path: String, _ root: Int32) throws(Failure) -> [String] {
+    var pending = Array(path.split(separator: "/").reversed()).map(String.init)
+    var done: [String] = []
+    var links = 0
+    while let name = pending.popLast() {
+      if name == "." { continue }
+      if name == ".." {
+        _ = done.popLast()
+        continue
+      }
+      let parent = resolve(done.isEmpty ? "." : done.joined(separator: "/"), O_PATH | O_DIRECTORY, root)
+      if parent >= 0 {
+        let directory = OwnedDescriptor(adopting: parent)
+        if let target = try? Files.readLink(name, at: directory.raw) {
+          links += 1
+          guard links <= linkLimit else { throw Failure("resolve", path, errno: .loop) }
+          if target.hasPrefix("/") { done = [] }
+          pending += target.split(separator: "/").reversed().map(String.init)
+          continue
+        }
+      }
+      done.append(name)
+    }
+    return done
   }
 
   private static func makeDirectory(_ name: String, mode: mode_t, in parent: Int32, subject: String)

@@ -53,8 +53,14 @@ struct Channel {
 
   /// The next message; nil when the other side closed.
   func next() throws(Failure) -> Message? {
-    let (bytes, descriptors) = try Descriptors.receive(
-      over: socket, limit: 16384, descriptors: 64, subject: "the container's start channel")
+    let (bytes, descriptors): ([UInt8], [Int32])
+    do throws(Failure) {
+      (bytes, descriptors) = try Descriptors.receive(
+        over: socket, limit: 16384, descriptors: 64, subject: "the container's start channel")
+    } catch where error.errno?.rawValue == ECONNRESET {
+      // It died without having read everything.
+      return nil
+    }
     guard let first = bytes.first else { return nil }
     guard let kind = Kind(rawValue: first) else {
       throw Failure("read the container's start channel", reason: "unknown message \(first)")

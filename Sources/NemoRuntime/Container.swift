@@ -89,7 +89,8 @@ public struct Container: ~Copyable {
     case ("start", .running), ("start", .paused): Failure("cannot start an already running container", record.id)
     case ("start", .stopped): Failure("cannot start a container that has stopped", record.id)
     case ("exec", .paused): Failure("cannot exec in a paused container", record.id, advice: "use --ignore-paused")
-    case ("pause", .stopped), ("resume", .stopped), ("exec", .stopped), ("kill", .stopped), ("ps", .stopped),
+    case ("exec", .stopped): Failure("cannot exec in a stopped container", record.id, reason: "container not running")
+    case ("pause", .stopped), ("resume", .stopped), ("kill", .stopped), ("ps", .stopped),
       ("update", .stopped), ("events", .stopped):
       Failure("container not running", record.id)
     default: Failure("cannot \(verb) container \(record.id) in the \(status.rawValue) state")

@@ -88,6 +88,8 @@ struct Creation: ~Copyable {
         _ = Children.reap(pid)
       }
       try undo(cgroup, directory, error)
+      // The specification's step after a failed hook is the end of the life, with what is to run there.
+      if pid > 0 { Lifecycle.runPoststop(configuration.hooks.poststop, record, context) }
       throw error
     }
   }

@@ -108,7 +108,7 @@ public struct Execution: ~Copyable {
       process.args = options.arguments
       process.terminal = options.terminal
       process.consoleSize = nil
-      process.env += options.env
+      process.env = ProcessSetup.merge(options.env, into: process.env)
     }
     if options.terminal { process.terminal = true }
     if !options.cwd.isEmpty { process.cwd = options.cwd }
@@ -117,6 +117,9 @@ public struct Execution: ~Copyable {
     if options.noNewPrivileges { process.noNewPrivileges = true }
     if !options.apparmor.isEmpty { process.apparmorProfile = options.apparmor }
     if !options.processLabel.isEmpty { process.selinuxLabel = options.processLabel }
+    for name in options.capabilities where !Capabilities.names.contains(name) {
+      throw Failure("exec --cap", reason: "unknown capability \"\(name)\"")
+    }
     if !options.capabilities.isEmpty {
       var sets = process.capabilities ?? CapabilitySets()
       sets.bounding += options.capabilities
@@ -142,7 +145,7 @@ public struct Execution: ~Copyable {
       return n
     }
     guard parts.count <= 2, let uid = number(parts[0]), parts.count == 1 || number(parts[1]) != nil else {
-      throw Failure("parse user", "\"\(text)\"", reason: "must be UID[:GID], numbers from 0 to \(Int32.max)")
+      throw Failure("parse user", "\"\(text)\"", reason: "must be UID[:GID], numbers from 0 to \(UInt32.max - 1)")
     }
     user.uid = uid
     user.gid = parts.count == 2 ? number(parts[1]) ?? 0 : user.gid

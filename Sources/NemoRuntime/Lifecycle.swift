@@ -105,6 +105,7 @@ public enum Lifecycle {
     do throws(Failure) {
       let store = try StateStore.existing(context.root, id)
       try store.sweep()
+      if force { try store.removeStray(id) }
       try delete(store.lock(id), store, force: force, context)
     } catch  where force && error.operation == StateStore.absent(id).operation {
       return
@@ -116,11 +117,23 @@ public enum Lifecycle {
   ) throws(Failure) {
     let record: StateRecord
     do throws(Failure) { record = try directory.record() } catch {
-      // The intent record comes first of all: without a readable one nothing can be known to have been made.
       guard force else { throw error }
+      try removeWithoutRecord(directory)
       return try store.remove(directory)
     }
     try remove(record, directory, store, force: force, context)
+  }
+
+  /// The copy of the configuration says where the cgroup is when the record cannot. It is written after the intent: without it
+  /// nothing has been made.
+  private static func removeWithoutRecord(_ directory: borrowing ContainerDirectory) throws(Failure) {
+    guard let bytes = try? directory.configuration(),
+      let configuration = try? Configuration(parsing: bytes, subject: directory.path)
+    else { return }
+    let cgroup = try CgroupV1(cgroupsPath: configuration.linux.cgroupsPath, id: directory.id)
+    if try cgroup.removeIfEmpty() { return }
+    try cgroup.signalAll(SIGKILL)
+    try cgroup.remove()
   }
 
   private static func poststop(_ directory: borrowing ContainerDirectory) throws(Failure) -> [Hook] {
@@ -156,12 +169,14 @@ public enum Lifecycle {
     }
     let hooks = record.laterHooks.contains("poststop") ? try poststop(directory) : []
     try store.remove(directory)
+    runPoststop(hooks, record, context)
+  }
+
+  /// Each is tried: what one cannot clean up another may.
+  static func runPoststop(_ hooks: [Hook], _ record: StateRecord, _ context: RuntimeContext) {
     let state = StateDocument.hook(record, status: "stopped", pid: 0)
-    // Each is tried: what one cannot clean up another may.
     for hook in hooks {
-      do throws(Failure) { try HookRunner.run([hook], kind: "poststop", state: state) } catch {
-        context.warn(error.message)
-      }
+      do throws(Failure) { try HookRunner.run([hook], kind: "poststop", state: state) } catch { context.warn(error.message) }
     }
   }
 }

@@ -140,12 +140,25 @@ struct ProcessSetup {
     }
   }
 
+  /// `additions` replace entries of the same name.
+  static func merge(_ additions: [String], into environment: [String]) -> [String] {
+    func name(_ entry: String) -> Substring { entry.prefix { $0 != "=" } }
+    let replaced = Set(additions.map(name))
+    return environment.filter { !replaced.contains(name($0)) } + additions
+  }
+
   /// The environment with HOME filled in and the path of the program found in its PATH.
   func resolve() throws(Failure) -> Program {
     var environment = process.env
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
       environment.append("HOME=" + PasswordFile.home(of: process.user.uid))
+    }
+    if let count = getenv("LISTEN_FDS") {
+      // Socket activation (sd_listen_fds(3)): the receiver checks that the descriptors are meant for it.
+      var activation = ["LISTEN_FDS=" + String(cString: count), "LISTEN_PID=\(getpid())"]
+      if let names = getenv("LISTEN_FDNAMES") { activation.append("LISTEN_FDNAMES=" + String(cString: names)) }
+      environment = ProcessSetup.merge(activation, into: environment)
     }
     guard let name = process.args.first else { throw Failure("", "/process/args", reason: "is empty") }
     let path = environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? ""

@@ -53,8 +53,14 @@ struct Rootfs: ~Copyable {
     }
   }
 
+  /// The resolved destination. What is reached in a procfs must have been named there, where validation sees it: a link of the
+  /// image that leads into it would hide what the kernel's files say (CVE-2019-16884).
   private func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
-    try RootDirectory.openOrCreate(path, asFile: asFile, in: root.raw)
+    let target = try RootDirectory.openOrCreate(path, asFile: asFile, in: root.raw)
+    if nemo_filesystem_magic(target.raw) == Procfs.magic, !path.hasPrefix("/proc") {
+      throw Failure("resolve destination", path, errno: .loop, reason: "it leads into a proc file system")
+    }
+    return target
   }
 
   private func bind(_ mount: Mount, _ options: MountOptions, _ tree: Int32) throws(Failure) {

@@ -99,9 +99,17 @@ public struct StateStore: ~Copyable {
     try removeDoomed(doomed, directory.descriptor.raw)
   }
 
+  /// Removes an entry that is no directory, and so no container.
+  func removeStray(_ id: String) throws(Failure) {
+    var status = stat()
+    guard fstatat(root.raw, id, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT != S_IFDIR else { return }
+    guard unlinkat(root.raw, id, 0) == 0 || nemo_get_errno() == ENOENT else { throw .last("remove", "\(path)/\(id)") }
+  }
+
   private func removeDoomed(_ name: String, _ fd: Int32) throws(Failure) {
     for entry in try Files.list(".", at: fd) {
-      guard unlinkat(fd, entry, 0) == 0 || nemo_get_errno() == ENOENT else {
+      let gone = unlinkat(fd, entry, 0) == 0 || nemo_get_errno() == ENOENT || unlinkat(fd, entry, AT_REMOVEDIR) == 0
+      guard gone else {
         throw .last("remove", "\(path)/\(name)/\(entry)")
       }
     }
