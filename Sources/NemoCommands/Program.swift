@@ -88,7 +88,8 @@ public enum NemoshellProgram {
       return verb.failureStatus
     }
     let options = try globalOptions(global)
-    let context = RuntimeContext(root: options.root, warn: { log.warning($0) }, debug: { log.debug($0) })
+    var context = RuntimeContext(root: options.root, warn: { log.warning($0) }, debug: { log.debug($0) })
+    context.withoutCgroups = options.withoutCgroups
     log.debug("nemoshell \(verb.name) \(arguments.positional.joined(separator: " "))")
     do throws(Failure) {
       return try verb.run(Invocation(arguments: arguments, global: options, log: log, context: context))
@@ -121,9 +122,10 @@ public enum NemoshellProgram {
         "", "--systemd-cgroup", reason: "the systemd cgroup driver is not supported on this host",
         advice: "use cgroupfs")
     }
-    guard manager == "cgroupfs" else {
-      throw Failure("", "--cgroup-manager", reason: "\"\(manager)\" is not supported", advice: "use cgroupfs")
+    guard manager == "cgroupfs" || manager == "disabled" else {
+      throw Failure("", "--cgroup-manager", reason: "\"\(manager)\" is none of cgroupfs, systemd, disabled")
     }
+    options.withoutCgroups = manager == "disabled"
     if let rootless = global.string("--rootless"), !["true", "false", "auto"].contains(rootless) {
       throw Failure("", "--rootless", reason: "\"\(rootless)\" is none of true, false, auto")
     }

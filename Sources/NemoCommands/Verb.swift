@@ -15,7 +15,7 @@ struct Invocation {
 /// The flags before the verb.
 struct GlobalOptions {
   var root = "/run/nemoshell"
-  var systemdCgroup = false
+  var withoutCgroups = false
 }
 
 /// One verb of the command line.

@@ -57,7 +57,7 @@ struct Channel {
     do throws(Failure) {
       (bytes, descriptors) = try Descriptors.receive(
         over: socket, limit: 16384, descriptors: 64, subject: "the container's start channel")
-    } catch where error.errno?.rawValue == ECONNRESET {
+    } catch  where error.errno?.rawValue == ECONNRESET {
       // It died without having read everything.
       return nil
     }

@@ -44,7 +44,7 @@ public struct Container: ~Copyable {
   }
 
   /// Its cgroups.
-  public func cgroup() throws(Failure) -> any CgroupManager { try CgroupV1(saved: record.cgroup) }
+  public func cgroup() throws(Failure) -> any CgroupManager { try record.cgroupManager() }
 
   /// The configuration it was made from.
   public func configuration() throws(Failure) -> Configuration {

@@ -55,11 +55,13 @@ struct Creation: ~Copyable {
   ///   - console: where the terminal's master goes, or -1.
   consuming func make(throughFIFO: Bool, console: Int32) throws(Failure) -> MadeContainer {
     let resources = configuration.linux
-    let cgroup: any CgroupManager = try CgroupV1(cgroupsPath: resources.cgroupsPath, id: options.id)
+    let cgroup: any CgroupManager =
+      context.withoutCgroups ? NoCgroup() : try CgroupV1(cgroupsPath: resources.cgroupsPath, id: options.id)
     var namespaces = try NamespacePlan(resources.namespaces)
     guard namespaces.isPrivate(.mount) else {
       throw Failure("", "/linux/namespaces", reason: "a container needs a mount namespace of its own")
     }
+    try refuseUnsupported()
     let setup = try processSetup(joinsUser: namespaces.joins(.user))
     let directory = try store.claim(options.id)
     var record = StateRecord(
@@ -107,6 +109,28 @@ struct Creation: ~Copyable {
   }
 
   private static let occupied = "container's cgroup is not empty"
+
+  /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
+  private func refuseUnsupported() throws(Failure) {
+    if let device = configuration.linux.netDevices.first {
+      throw Failure("", "/linux/netDevices/\(device.hostName)", reason: "moving network devices is not supported")
+    }
+    if configuration.linux.intelRdt != nil {
+      throw Failure("", "/linux/intelRdt", reason: "Intel RDT is not supported on this host")
+    }
+    if LinuxSecurity.selinuxEnabled {
+      guard configuration.linux.mountLabel.isEmpty else {
+        throw Failure("", "/linux/mountLabel", reason: "SELinux mount labels are not supported")
+      }
+    } else {
+      for (pointer, label) in [
+        ("/process/selinuxLabel", process.selinuxLabel), ("/linux/mountLabel", configuration.linux.mountLabel),
+      ]
+      where !label.isEmpty {
+        throw Failure("", pointer, reason: "SELinux is not enabled in this kernel")
+      }
+    }
+  }
 
   private func processSetup(joinsUser: Bool) throws(Failure) -> ProcessSetup {
     var warnings: [String] = []

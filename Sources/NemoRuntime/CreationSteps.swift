@@ -51,7 +51,6 @@ extension Creation {
         known = true
         try stage(pid, &record, directory)
       case .mounted:
-        try NetworkDevices.move(configuration.linux.netDevices, to: pid)
         let state = plan.hookState("creating", pid)
         try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
         try HookRunner.run(configuration.hooks.createRuntime, kind: "createRuntime", state: state)

@@ -110,6 +110,8 @@ public struct Execution: ~Copyable {
       process.consoleSize = nil
       process.env = ProcessSetup.merge(options.env, into: process.env)
     }
+    // A document that names no capabilities gets the container's.
+    if process.capabilities == nil { process.capabilities = configuration.process?.capabilities }
     if options.terminal { process.terminal = true }
     if !options.cwd.isEmpty { process.cwd = options.cwd }
     if !options.user.isEmpty { try parse(user: options.user, into: &process.user) }

@@ -153,7 +153,7 @@ public enum Lifecycle {
           "cannot delete container \(record.id) that is not stopped", advice: "stop it first or use --force")
       }
     }
-    let cgroup: any CgroupManager = try CgroupV1(saved: record.cgroup)
+    let cgroup = try record.cgroupManager()
     if alive, let process = record.process {
       let fd = nemo_pidfd_open(process.pid, 0)
       if fd >= 0 {
@@ -176,7 +176,9 @@ public enum Lifecycle {
   static func runPoststop(_ hooks: [Hook], _ record: StateRecord, _ context: RuntimeContext) {
     let state = StateDocument.hook(record, status: "stopped", pid: 0)
     for hook in hooks {
-      do throws(Failure) { try HookRunner.run([hook], kind: "poststop", state: state) } catch { context.warn(error.message) }
+      do throws(Failure) { try HookRunner.run([hook], kind: "poststop", state: state) } catch {
+        context.warn(error.message)
+      }
     }
   }
 }

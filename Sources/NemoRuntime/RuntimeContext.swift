@@ -7,6 +7,8 @@ import NemoOCI
 public struct RuntimeContext {
   /// The state root.
   public var root: String
+  /// Containers are made without cgroups (`--cgroup-manager disabled`).
+  public var withoutCgroups = false
   /// Takes one line; the container goes on.
   public var warn: (String) -> Void
   /// Takes one line that only a debugger wants.

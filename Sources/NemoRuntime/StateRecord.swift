@@ -1,3 +1,4 @@
+import NemoCgroup
 import NemoJSON
 import NemoKernel
 
@@ -28,6 +29,11 @@ public struct StateRecord: Sendable {
   public var resctrl = ""
   /// Kinds of hooks that a later verb has to run: only then it reads the configuration again.
   public var laterHooks: [String] = []
+
+  /// The cgroups it was made in.
+  func cgroupManager() throws(Failure) -> any CgroupManager {
+    cgroup.isEmpty ? NoCgroup() : try CgroupV1(saved: cgroup)
+  }
 
   func encoded() -> [UInt8] {
     var json = JSONWriter(indented: true)
