@@ -48,3 +48,22 @@ def arena():
     yield a
     left = a.close()
     assert not left, f"left behind: {left}"
+
+
+def _open_tests():
+    """What the runtime does not fulfil yet, from open.txt: a test id (or its beginning) and the reason, a line each."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "open.txt")
+    with open(path) as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                node, reason = line.rstrip("\n").split("  ", 1)
+                yield node, reason.strip()
+
+
+def pytest_collection_modifyitems(items):
+    """Runs the tests of open.txt all the same, and reports them as expected failures."""
+    known = list(_open_tests())
+    for item in items:
+        for node, reason in known:
+            if item.nodeid.endswith(node) or f"{node}[" in item.nodeid:
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=False))

@@ -53,19 +53,22 @@ struct Channel {
 
   /// The next message; nil when the other side closed.
   func next() throws(Failure) -> Message? {
-    let (bytes, descriptors): ([UInt8], [Int32])
-    do throws(Failure) {
-      (bytes, descriptors) = try Descriptors.receive(
-        over: socket, limit: 16384, descriptors: 64, subject: "the container's start channel")
-    } catch  where error.errno?.rawValue == ECONNRESET {
-      // It died without having read everything.
-      return nil
-    }
+    let (bytes, descriptors) = try receive()
     guard let first = bytes.first else { return nil }
     guard let kind = Kind(rawValue: first) else {
       throw Failure("read the container's start channel", reason: "unknown message \(first)")
     }
     return Message(kind: kind, body: Array(bytes.dropFirst()), descriptors: descriptors)
+  }
+
+  private func receive() throws(Failure) -> (bytes: [UInt8], descriptors: [Int32]) {
+    let subject = "the container's start channel"
+    do throws(Failure) {
+      return try Descriptors.receive(over: socket, limit: 16384, descriptors: 64, subject: subject)
+    } catch  where error.errno?.rawValue == ECONNRESET {
+      // It ended without having read everything. That is told once; what it said before comes after (unix(7)).
+      return try Descriptors.receive(over: socket, limit: 16384, descriptors: 64, subject: subject)
+    }
   }
 
   /// The process's side: waits for exactly `kind`; the runtime's death ends the process.

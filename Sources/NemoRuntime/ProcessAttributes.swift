@@ -34,7 +34,8 @@ enum ProcessAttributes {
       let nodes = try CPUList.parse(policy.nodes, subject: "/linux/memoryPolicy/nodes")
       var mask = [UInt](repeating: 0, count: 16)
       for node in nodes where node < 1024 { mask[node / 64] |= 1 << UInt(node % 64) }
-      guard nemo_set_mempolicy(policy.mode | policy.flags, &mask, nodes.isEmpty ? 0 : 1024) == 0 else {
+      let mode = policy.mode | policy.flags
+      guard (nodes.isEmpty ? nemo_set_mempolicy(mode, nil, 0) : nemo_set_mempolicy(mode, &mask, 1024)) == 0 else {
         throw .last("set memory policy", "/linux/memoryPolicy")
       }
     }

@@ -145,7 +145,6 @@ import Testing
     Refusal("\"cpu\": {\"quota\": 5, \"burst\": 6}", "/cpu/burst", "6 is above quota 5"),
     Refusal("\"cpu\": {\"idle\": 2}", "/cpu/idle", "2 is out of range 0 ... 1"),
     Refusal("\"cpu\": {\"cpus\": 0}", "/cpu/cpus", "must be a string"),
-    Refusal("\"pids\": {}", "/pids/limit", "is required"),
     Refusal("\"pids\": {\"limit\": \"max\"}", "/pids/limit", "must be an integer"),
     Refusal("\"blockIO\": {\"weight\": 65536}", "/blockIO/weight", "65536 is out of range 0 ... 65535"),
     Refusal(
