@@ -171,6 +171,8 @@ def test_signals_are_passed_on(podman):
     p = subprocess.Popen(podman.argv("run", "--rm", "--name", "proxied", BUSYBOX, "sh", "-c", script),
                          env=podman.environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert p.stdout.readline() == b"ready\n"
+    # Podman forwards signals from a moment after it has attached.
+    time.sleep(1)
     with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
         os.kill(int(f.read().split()[0]), signal.SIGTERM)
     assert p.wait(15) == 8

@@ -41,7 +41,12 @@ extension NemoshellProgram {
     enabled("apparmor", true, &json)
     enabled("selinux", true, &json)
     enabled("intelRdt", false, &json)
-    enabled("memoryPolicy", true, &json)
+    json.key("memoryPolicy")
+    json.beginObject()
+    let modes = ["BIND", "DEFAULT", "INTERLEAVE", "LOCAL", "PREFERRED", "PREFERRED_MANY", "WEIGHTED_INTERLEAVE"]
+    json.member("modes", modes.map { "MPOL_" + $0 })
+    json.member("flags", ["NUMA_BALANCING", "RELATIVE_NODES", "STATIC_NODES"].map { "MPOL_F_" + $0 })
+    json.endObject()
     json.key("mountExtensions")
     json.beginObject()
     enabled("idmap", true, &json)

@@ -93,6 +93,7 @@ public struct Container: ~Copyable {
     case ("pause", .stopped), ("resume", .stopped), ("kill", .stopped), ("ps", .stopped),
       ("update", .stopped), ("events", .stopped):
       Failure("container not running", record.id)
+    case ("resume", _): Failure("container not paused", record.id)
     default: Failure("cannot \(verb) container \(record.id) in the \(status.rawValue) state")
     }
   }

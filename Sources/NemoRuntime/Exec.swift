@@ -142,7 +142,7 @@ public struct Execution: ~Copyable {
   static func parse(user text: String, into user: inout User) throws(Failure) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     func number(_ part: Substring) -> UInt32? {
-      guard !part.isEmpty, part.utf8.allSatisfy({ $0 &- 0x30 < 10 }), let n = UInt32(part), n <= UInt32(Int32.max)
+      guard !part.isEmpty, part.utf8.allSatisfy({ $0 &- 0x30 < 10 }), let n = UInt32(part), n != UInt32.max
       else { return nil }
       return n
     }

@@ -109,7 +109,11 @@ struct NamespacePlan {
     guard new.contains(.time) else { return }
     guard nemo_unshare(NamespaceKind.time.flag) == 0 else { throw .last("unshare time namespace") }
     for (clock, offset) in offsets.sorted(by: { $0.key < $1.key }) {
-      try procfs.write("\(clock) \(offset.secs) \(offset.nanosecs)\n", to: "self/timens_offsets")
+      do throws(Failure) {
+        try procfs.write("\(clock) \(offset.secs) \(offset.nanosecs)", to: "self/timens_offsets")
+      } catch {
+        throw error.within("/linux/timeOffsets/\(clock)")
+      }
     }
   }
 
