@@ -50,7 +50,15 @@ static int enters_container(int argc, char **argv) {
   return 0;
 }
 
+static int argument_count;
+static char **arguments;
+
+int nemo_argument_count(void) { return argument_count; }
+const char *nemo_argument(int index) { return arguments[index]; }
+
 __attribute__((constructor(101))) static void protect(int argc, char **argv, char **envp) {
+  argument_count = argc;
+  arguments = argv;
   if (!enters_container(argc, argv)) return;
   int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   if (exe >= 0 && !is_protected(exe)) {
@@ -62,11 +70,14 @@ __attribute__((constructor(101))) static void protect(int argc, char **argv, cha
     (void)ignored;
     _exit(1);
   }
-  if (exe < 0) _exit(1);
+  if (exe < 0) {
+    static const char text[] = "nemoshell: cannot open /proc/self/exe, by which the runtime protects its binary\n";
+    ssize_t ignored = write(2, text, sizeof(text) - 1);
+    (void)ignored;
+    _exit(1);
+  }
   close(exe);
   prctl(PR_SET_NAME, "nemoshell");
   // Nobody but the kernel's own checks lets another process look into this one (CVE-2016-9962).
   prctl(PR_SET_DUMPABLE, 0);
 }
-
-void nemo_self_protection_link(void) {}

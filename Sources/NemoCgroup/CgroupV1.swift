@@ -20,6 +20,9 @@ public final class CgroupV1: CgroupManager {
   /// The cgroup that `cgroupsPath` of config.json names: absolute from the root of each hierarchy, otherwise below the caller's own,
   /// empty means the id there (config-linux.md#cgroups-path). Makes nothing.
   public init(cgroupsPath: String, id: String) throws(Failure) {
+    guard cgroupsPath.utf8.count < 3000, cgroupsPath.split(separator: "/").allSatisfy({ $0.utf8.count <= 255 }) else {
+      throw Failure("", "/linux/cgroupsPath", errno: .nameTooLong)
+    }
     let parts = cgroupsPath.split(separator: "/")
     if parts.contains("..") {
       throw Failure("", "/linux/cgroupsPath", reason: "\"\(cgroupsPath)\" contains '..'")

@@ -25,10 +25,9 @@ public enum NemoshellProgram {
 
   /// Runs one command line.
   ///
-  /// - Parameter words: argv.
   /// - Returns: the exit status.
-  public static func main(_ words: [String]) -> Int32 {
-    nemo_self_protection_link()
+  public static func main() -> Int32 {
+    let words = (0..<nemo_argument_count()).map { String(cString: nemo_argument($0)) }
     ensureStdio()
     let rest = Array(words.dropFirst())
     let global: Arguments

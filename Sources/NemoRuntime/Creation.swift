@@ -214,6 +214,7 @@ struct Creation: ~Copyable {
       return pid
     }
     if pid == 0 {
+      // The other end is closed with it: the runtime's death then shows as a closed channel.
       let socket = pair.keepFar().take()
       ContainerInit.run(plan, Channel(socket: socket))
     }

@@ -164,6 +164,8 @@ public struct Execution: ~Copyable {
     let outer = nemo_clone3(&arguments)
     guard outer >= 0 else { throw .last("clone the process") }
     if outer == 0 {
+      // The runtime's death then shows as a closed channel.
+      close(pair.near.raw)
       ExecInit(
         options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw,
         channel: Channel(socket: pair.far.raw), console: console

@@ -83,6 +83,7 @@ enum Children {
   /// Forks and executes; an execve that fails is reported by the child's exit status 127 with the text on its output.
   static func spawn(_ program: Program, input: Int32, output: Int32) throws(Failure) -> Child {
     var pidfd: Int32 = -1
+    let parent = getpid()
     let pid = withUnsafeMutablePointer(to: &pidfd) { pointer in
       var arguments = nemo_clone_args()
       arguments.flags = 0x1000  // CLONE_PIDFD
@@ -92,6 +93,9 @@ enum Children {
     }
     guard pid >= 0 else { throw .last("start", program.path) }
     if pid == 0 {
+      // A hook ends with the runtime that ran it: nothing may be attached to a container that nobody makes any more.
+      nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+      if getppid() != parent { _exit(127) }
       setsid()
       Signals.reset()
       dup2(input, 0)

@@ -117,20 +117,25 @@ public enum Lifecycle {
   ) throws(Failure) {
     let record: StateRecord
     do throws(Failure) { record = try directory.record() } catch {
-      guard force else { throw error }
+      guard force, error.errno.map(Lifecycle.tellsOfDamage) ?? true else { throw error }
       try removeWithoutRecord(directory)
       return try store.remove(directory)
     }
     try remove(record, directory, store, force: force, context)
   }
 
+  /// Whether a state that cannot be read is missing or damaged; anything else (EIO, EMFILE) may pass, and must change nothing.
+  private static func tellsOfDamage(_ errno: Errno) -> Bool {
+    errno == .noEntry || errno == .isDirectory || errno == .loop || errno == .noDevice
+  }
+
   /// The copy of the configuration says where the cgroup is when the record cannot. It is written after the intent: without it
   /// nothing has been made.
   private static func removeWithoutRecord(_ directory: borrowing ContainerDirectory) throws(Failure) {
-    guard let bytes = try? directory.configuration(),
-      let configuration = try? Configuration(parsing: bytes, subject: directory.path)
-    else { return }
-    let cgroup = try CgroupV1(cgroupsPath: configuration.linux.cgroupsPath, id: directory.id)
+    let bytes: [UInt8]
+    do throws(Failure) { bytes = try directory.configuration() } catch  where error.errno == .noEntry { return }
+    let configuration = try? Configuration(parsing: bytes, subject: directory.path)
+    let cgroup = try CgroupV1(cgroupsPath: configuration?.linux.cgroupsPath ?? "", id: directory.id)
     if try cgroup.removeIfEmpty() { return }
     try cgroup.signalAll(SIGKILL)
     try cgroup.remove()
@@ -167,7 +172,13 @@ public enum Lifecycle {
       try cgroup.signalAll(SIGKILL)
       try cgroup.remove()
     }
-    let hooks = record.laterHooks.contains("poststop") ? try poststop(directory) : []
+    var hooks: [Hook] = []
+    if record.laterHooks.contains("poststop") {
+      do throws(Failure) { hooks = try poststop(directory) } catch {
+        guard force else { throw error }
+        context.warn(error.within("poststop hooks are not run").message)
+      }
+    }
     try store.remove(directory)
     runPoststop(hooks, record, context)
   }

@@ -41,7 +41,12 @@ public struct StateStore: ~Copyable {
       throw Failure("container with id exists", id, errno: .exists, advice: "delete it or choose another id")
     }
     let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
-    guard flock(fd.raw, LOCK_EX) == 0 else { throw .last("lock container", id) }
+    while flock(fd.raw, LOCK_EX) != 0 {
+      if nemo_get_errno() == EINTR { continue }
+      let failure = Failure.last("lock container", id)
+      unlinkat(root.raw, id, AT_REMOVEDIR)
+      throw failure
+    }
     return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
   }
 

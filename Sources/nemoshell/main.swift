@@ -1,4 +1,4 @@
 import Glibc
 import NemoCommands
 
-exit(NemoshellProgram.main(CommandLine.arguments))
+exit(NemoshellProgram.main())

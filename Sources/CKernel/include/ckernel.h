@@ -100,7 +100,8 @@ char **nemo_environ(void);
 // The file system magic of an open descriptor (statfs f_type), or -1.
 int64_t nemo_filesystem_magic(int fd);
 
-// Does nothing; calling it keeps self_protection.c, which works before main, in the executable.
-void nemo_self_protection_link(void);
+// argv as the program got it: Swift's own list is read from /proc, which takes a free descriptor.
+int nemo_argument_count(void);
+const char *nemo_argument(int index);
 // syslog(3) with one line.
 void nemo_syslog(const char *identity, int priority, const char *text);
