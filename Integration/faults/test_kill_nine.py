@@ -64,7 +64,7 @@ def test_kill_nine_in_a_hook(arena):
         scene = Scenes(arena)
         flag = f"{arena.work}/{kind}"
         inside = kind in ("startContainer",)
-        script = "sleep 1000" if inside else f"touch {flag}; exec sleep 2"
+        script = "sleep 1000" if inside else f"touch {flag}; exec sleep 1000"
         scene.bundle.config["hooks"] = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
         scene.bundle.save()
         p = arena.popen(arena.runtime.argv("run", "--detach", "--bundle", scene.bundle.path, scene.id))
