@@ -9,8 +9,9 @@ from scenes import Scenes, rich_config
 
 ERRORS = ("EPERM", "EIO", "ENOSYS", "ENOSPC", "EMFILE", "ENOMEM", "EINTR", "EAGAIN")
 
-#: Calls that the C library makes before main or whose failure leaves a program nothing to go on with.
-BEFORE_MAIN = {"execve", "arch_prctl", "set_tid_address", "set_robust_list", "rseq"}
+#: Calls that the C library and Swift's runtime make before main, and close, which frees the descriptor in a real kernel
+#: whatever it answers (an injected error would keep pipes open that nobody can know of).
+BEFORE_MAIN = {"execve", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "readlink", "close"}
 
 #: A process that gets no memory may die of it; what it leaves must still be removable.
 MEMORY = {"mmap", "brk", "mprotect", "mremap", "munmap", "madvise"}
