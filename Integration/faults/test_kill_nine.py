@@ -9,7 +9,7 @@ from harness.inject import injected, sample, steps
 from scenes import Scenes
 
 #: verb -> how many steps a sampled run takes (FAULTS=all: every one).
-VERBS = {"create": 20, "run": 6, "start": 8, "exec": 6, "exec-detached": 6, "delete": 8, "delete-force": 8, "kill": 3,
+VERBS = {"create": 30, "run": 6, "start": 8, "exec": 12, "exec-detached": 6, "delete": 8, "delete-force": 8, "kill": 3,
          "pause": 3, "resume": 3, "update": 3}
 
 #: Verbs after whose death the container must run on as if nothing had been.
