@@ -95,7 +95,7 @@ def test_everything_at_once(arena, round):
 def test_state_answers_during_a_long_create(arena):
     """A hook that takes long must not make `state` and `list` wait for it."""
     b = arena.bundle("/bin/sleep", "1000")
-    b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"touch {arena.work}/in; sleep 4"]}]}
+    b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"touch {arena.work}/in; exec sleep 4"]}]}
     b.save()
     id = arena.runtime.new_id()
     p = arena.popen(arena.runtime.argv("create", "--bundle", b.path, id), stderr=subprocess.DEVNULL)

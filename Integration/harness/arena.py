@@ -295,8 +295,11 @@ class Arena:
             subprocess.run(["umount", "-l", mount], stderr=subprocess.DEVNULL, check=False)
         if os.path.isdir(self.root):
             for name in os.listdir(self.root):
-                if self.token in name:
-                    shutil.rmtree(f"{self.root}/{name}", ignore_errors=True)
+                path = f"{self.root}/{name}"
+                if self.token in name and (os.path.islink(path) or not os.path.isdir(path)):
+                    os.unlink(path)
+                elif self.token in name:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _empty(self, directory):
         thaw = f"{directory}/freezer.state"

@@ -140,12 +140,12 @@ def test_exec_users(arena):
 
 @pytest.mark.parametrize("uid", [-1, 2**32, 2**32 - 1, 2**64, "0", 1.5])
 def test_config_users(arena, uid):
-    """The same bounds in config.json."""
+    """The same bounds in config.json; what no JSON reader here can hold is named by its place in the text."""
     b = arena.bundle("/bin/sh", "-c", "id -u")
     b.config["process"]["user"]["uid"] = uid
     r = arena.runtime.run(b)
     assert not crashed(r)
-    r.failed("/process/user/uid")
+    r.failed("config.json" if uid == 2**64 else "/process/user/uid")
 
 
 def something(arena, kind):
