@@ -36,20 +36,29 @@ public struct AttributeChange: Equatable, Sendable {
   /// Whether nothing changes.
   public var isEmpty: Bool { self.set == 0 && self.clear == 0 }
 
-  mutating func apply(_ bits: UInt64, clearing: Bool) {
-    if clearing {
+  mutating func apply(_ effect: AttributeEffect) {
+    switch effect {
+    case .set(let bits):
+      set |= bits
+      clear &= ~bits
+    case .clear(let bits):
       clear |= bits
       set &= ~bits
-    } else {
-      set |= bits
-      if bits & MountAttribute.accessTime == 0 { clear &= ~bits }
+    case .accessTime(let mode):
+      clear |= MountAttribute.accessTime
+      set = set & ~MountAttribute.accessTime | mode
     }
   }
+}
 
-  mutating func accessTime(_ mode: UInt64) {
-    clear |= MountAttribute.accessTime
-    set = set & ~MountAttribute.accessTime | mode
-  }
+/// What an option does to the attributes.
+enum AttributeEffect: Sendable {
+  /// Sets bits.
+  case set(UInt64)
+  /// Clears bits.
+  case clear(UInt64)
+  /// Chooses one of the access-time modes, which exclude each other.
+  case accessTime(UInt64)
 }
 
 /// How a mount's ids are mapped.
@@ -94,40 +103,18 @@ public struct MountOptions: Equatable, Sendable {
     for option in options { add(option) }
   }
 
-  private static let recursiveFlag: UInt = 16384
-
   private mutating func add(_ option: String) {
+    if let effect = MountOptions.effect(option[...]) {
+      attributes.apply(effect)
+      if option == "ro" { superblockReadOnly = true }
+      if option == "rw" { superblockReadOnly = false }
+      return
+    }
+    if option.hasPrefix("r"), let effect = MountOptions.effect(option.dropFirst()) {
+      recursive.apply(effect)
+      return
+    }
     switch option {
-    case "defaults", "", "loud", "nomand", "noiversion", "nolazytime", "async", "rw", "suid", "dev", "exec",
-      "symfollow",
-      "diratime":
-      clearing(option)
-    case "ro":
-      attributes.apply(MountAttribute.readOnly, clearing: false)
-      superblockReadOnly = true
-    case "nosuid": attributes.apply(MountAttribute.noSuid, clearing: false)
-    case "nodev": attributes.apply(MountAttribute.noDev, clearing: false)
-    case "noexec": attributes.apply(MountAttribute.noExec, clearing: false)
-    case "nosymfollow": attributes.apply(MountAttribute.noSymlinkFollow, clearing: false)
-    case "nodiratime": attributes.apply(MountAttribute.noDirectoryAccessTime, clearing: false)
-    case "noatime": attributes.accessTime(MountAttribute.noAccessTime)
-    case "strictatime": attributes.accessTime(MountAttribute.strictAccessTime)
-    case "relatime", "atime", "norelatime", "nostrictatime": attributes.accessTime(0)
-    case "rro": recursive.apply(MountAttribute.readOnly, clearing: false)
-    case "rrw": recursive.apply(MountAttribute.readOnly, clearing: true)
-    case "rnosuid": recursive.apply(MountAttribute.noSuid, clearing: false)
-    case "rsuid": recursive.apply(MountAttribute.noSuid, clearing: true)
-    case "rnodev": recursive.apply(MountAttribute.noDev, clearing: false)
-    case "rdev": recursive.apply(MountAttribute.noDev, clearing: true)
-    case "rnoexec": recursive.apply(MountAttribute.noExec, clearing: false)
-    case "rexec": recursive.apply(MountAttribute.noExec, clearing: true)
-    case "rnosymfollow": recursive.apply(MountAttribute.noSymlinkFollow, clearing: false)
-    case "rsymfollow": recursive.apply(MountAttribute.noSymlinkFollow, clearing: true)
-    case "rnodiratime": recursive.apply(MountAttribute.noDirectoryAccessTime, clearing: false)
-    case "rdiratime": recursive.apply(MountAttribute.noDirectoryAccessTime, clearing: true)
-    case "rnoatime": recursive.accessTime(MountAttribute.noAccessTime)
-    case "rstrictatime": recursive.accessTime(MountAttribute.strictAccessTime)
-    case "rrelatime", "ratime", "rnorelatime", "rnostrictatime": recursive.accessTime(0)
     case "bind": bind = true
     case "rbind":
       bind = true
@@ -138,24 +125,34 @@ public struct MountOptions: Equatable, Sendable {
     case "ridmap": idMap = .recursive
     case "copy-symlink": copySymlink = true
     case "src-nofollow": sourceNoFollow = true
+    case "": break
     default:
+      if MountOptions.withoutEffect.contains(option) { return }
       if let flag = MountOptions.propagationFlags[option] { propagation.append(flag) } else { data.append(option) }
     }
   }
 
-  private mutating func clearing(_ option: String) {
-    switch option {
-    case "rw":
-      attributes.apply(MountAttribute.readOnly, clearing: true)
-      superblockReadOnly = false
-    case "suid": attributes.apply(MountAttribute.noSuid, clearing: true)
-    case "dev": attributes.apply(MountAttribute.noDev, clearing: true)
-    case "exec": attributes.apply(MountAttribute.noExec, clearing: true)
-    case "symfollow": attributes.apply(MountAttribute.noSymlinkFollow, clearing: true)
-    case "diratime": attributes.apply(MountAttribute.noDirectoryAccessTime, clearing: true)
-    default: break
-    }
+  private static func effect(_ name: Substring) -> AttributeEffect? {
+    attributeOptions.first { $0.name == name }?.effect
   }
+
+  /// The options that change attributes of the mount; with an `r` before the name, of the whole tree.
+  private static let attributeOptions: [(name: String, effect: AttributeEffect)] = [
+    ("ro", .set(MountAttribute.readOnly)), ("rw", .clear(MountAttribute.readOnly)),
+    ("nosuid", .set(MountAttribute.noSuid)), ("suid", .clear(MountAttribute.noSuid)),
+    ("nodev", .set(MountAttribute.noDev)), ("dev", .clear(MountAttribute.noDev)),
+    ("noexec", .set(MountAttribute.noExec)), ("exec", .clear(MountAttribute.noExec)),
+    ("nosymfollow", .set(MountAttribute.noSymlinkFollow)), ("symfollow", .clear(MountAttribute.noSymlinkFollow)),
+    ("nodiratime", .set(MountAttribute.noDirectoryAccessTime)),
+    ("diratime", .clear(MountAttribute.noDirectoryAccessTime)),
+    ("noatime", .accessTime(MountAttribute.noAccessTime)),
+    ("strictatime", .accessTime(MountAttribute.strictAccessTime)),
+    ("relatime", .accessTime(0)), ("atime", .accessTime(0)), ("norelatime", .accessTime(0)),
+    ("nostrictatime", .accessTime(0)),
+  ]
+
+  /// The defaults, by their names.
+  private static let withoutEffect = ["defaults", "loud", "nomand", "noiversion", "nolazytime", "async"]
 
   /// The propagation options and their flags (mount(2)).
   public static let propagationFlags: [String: UInt] = [
@@ -164,17 +161,12 @@ public struct MountOptions: Equatable, Sendable {
   ]
 
   /// Every option with a meaning of its own, for `features`.
-  public static let known: [String] =
-    [
-      "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime",
-      "loud",
-      "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime",
-      "nostrictatime",
-      "nosuid", "nosymfollow", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount", "rexec", "ridmap",
-      "rnoatime",
-      "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rrelatime",
-      "rro",
-      "rrw", "rstrictatime", "rsuid", "rsymfollow", "rw", "silent", "strictatime", "suid", "symfollow", "sync",
-      "tmpcopyup",
-    ] + propagationFlags.keys.sorted()
+  public static var known: [String] {
+    let attributes = attributeOptions.map(\.name)
+    let own = ["bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"]
+    // Flags of the file system, which take no value.
+    let superblock = ["dirsync", "iversion", "lazytime", "mand", "silent", "sync"]
+    return
+      (attributes + attributes.map { "r" + $0 } + own + superblock + withoutEffect + propagationFlags.keys).sorted()
+  }
 }
