@@ -62,12 +62,12 @@ struct ContainerInit: ~Copyable {
 
   private func prepare() throws(Failure) -> Program {
     let linux = plan.configuration.linux
-    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
-    guard setsid() >= 0 else { throw .last("setsid") }
+    ChildProcess.dieWithRuntime()
+    try ChildProcess.leaveSession()
     umask(0)
     if plan.namespaces.isNew(.user) { _ = try channel.expect(.mapped) }
     try plan.namespaces.join()
-    if plan.namespaces.needsSecondClone { try cloneAgain() }
+    if plan.namespaces.needsSecondClone { try ChildProcess.cloneAgain(flags: NamespaceKind.pid.flag, channel) }
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
@@ -79,53 +79,16 @@ struct ContainerInit: ~Copyable {
     try plan.setup.prepare()
     if plan.setup.isLabelled { try plan.setup.applyLabels(procfs) }
     if plan.configuration.process?.terminal == true { try Terminal.control() }
-    let listener = try plan.setup.becomeUser()
-    if listener >= 0 {
-      try channel.offer(listener)
-      _ = try channel.expect(.proceed)
-      close(listener)
-    }
-    try plan.setup.closeForeign(keeping: [channel.socket, plan.fifo])
-    try plan.setup.enterWorkingDirectory()
-    let program = try plan.setup.resolve()
-    // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
-    nemo_prctl(1, 0, 0, 0, 0)
-    try channel.send(.ready)
-    _ = try channel.expect(.proceed)
-    return program
+    return try ChildProcess.arm(plan.setup, channel, keeping: plan.fifo)
   }
 
-  /// The process that stays is the child; the runtime becomes its parent (CLONE_PARENT) and learns its pid.
-  private func cloneAgain() throws(Failure) {
-    var arguments = nemo_clone_args()
-    arguments.flags = UInt64(UInt32(bitPattern: NamespaceKind.pid.flag)) | 0x8000
-    let pid = nemo_clone3(&arguments)
-    guard pid >= 0 else { throw .last("clone into pid namespace") }
-    if pid > 0 {
-      try channel.send(.process, Array(String(pid).utf8))
-      _exit(0)
-    }
-    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
-    guard setsid() >= 0 else { throw .last("setsid") }
-  }
-
-  /// Root of the user namespace: what it makes then has a mapped owner.
   private func becomeRoot() throws(Failure) {
-    guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
-      throw .last("become root of the user namespace", "/linux/uidMappings", advice: "map container id 0")
-    }
+    try ChildProcess.becomeRoot()
     if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
-    // The identity change has cleared it.
-    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
   }
 
   private func joinCgroup() throws(Failure) {
-    let message = try channel.expect(.cgroup)
-    for fd in message.descriptors {
-      // "0" is the writer: no global lock is taken, which for a pid costs a grace period of 12 ms.
-      try Files.writeText(fd, "0", subject: "the container's cgroup")
-      close(fd)
-    }
+    try ChildProcess.joinCgroups(channel)
     if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
       throw .last("unshare cgroup namespace")
     }

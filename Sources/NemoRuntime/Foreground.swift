@@ -28,7 +28,7 @@ public enum Foreground {
     let wantsTerminal = creation.process.terminal
     let link = try ConsoleLink(
       terminal: wantsTerminal, detach: options.detach, socket: options.create.consoleSocket)
-    if options.subreaper && !options.detach { nemo_prctl(36, 1, 0, 0, 0) }
+    if options.subreaper && !options.detach { nemo_prctl(ProcessControl.childSubreaper, 1, 0, 0, 0) }
     let session = options.detach ? nil : try ForegroundSession.Signals.block()
     let made = try creation.make(throughFIFO: false, console: link.far)
     let pid = made.pid

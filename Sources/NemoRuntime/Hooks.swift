@@ -94,7 +94,7 @@ enum Children {
     guard pid >= 0 else { throw .last("start", program.path) }
     if pid == 0 {
       // A hook ends with the runtime that ran it: nothing may be attached to a container that nobody makes any more.
-      nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+      ChildProcess.dieWithRuntime()
       if getppid() != parent { _exit(127) }
       setsid()
       Signals.reset()

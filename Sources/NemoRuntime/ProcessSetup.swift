@@ -70,11 +70,13 @@ struct ProcessSetup {
   /// - Returns: the seccomp listener, or -1.
   func becomeUser() throws(Failure) -> Int32 {
     var listener: Int32 = -1
-    if process.noNewPrivileges, nemo_prctl(38, 1, 0, 0, 0) != 0 { throw .last("set no_new_privs") }
+    if process.noNewPrivileges, nemo_prctl(ProcessControl.noNewPrivileges, 1, 0, 0, 0) != 0 {
+      throw .last("set no_new_privs")
+    }
     if let filter, loadsEarly { listener = try Seccomp.load(filter) }
     try giveStdio(to: process.user.uid)
     try capabilities.dropBounding()
-    guard nemo_prctl(8, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
+    guard nemo_prctl(ProcessControl.keepCapabilities, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
     let user = process.user
     if !setgroupsDenied {
       let result = user.additionalGids.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
@@ -88,10 +90,9 @@ struct ProcessSetup {
     guard nemo_setresuid(user.uid, user.uid, user.uid) == 0 else {
       throw .last("set uid \(user.uid)", "/process/user/uid")
     }
-    guard nemo_prctl(8, 0, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
+    guard nemo_prctl(ProcessControl.keepCapabilities, 0, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
     try capabilities.apply()
-    // A changed identity clears the parent-death signal (prctl(2)); the runtime's end must still end an unfinished container.
-    nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+    ChildProcess.dieWithRuntime()
     return listener
   }
 

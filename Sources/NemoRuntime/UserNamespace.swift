@@ -36,7 +36,7 @@ enum UserNamespace {
     let pid = nemo_clone3(&arguments)
     guard pid >= 0 else { throw .last("make a user namespace") }
     if pid == 0 {
-      nemo_prctl(1, UInt(SIGKILL), 0, 0, 0)
+      ChildProcess.dieWithRuntime()
       while true { pause() }
     }
     defer {

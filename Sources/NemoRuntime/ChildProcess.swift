@@ -1,0 +1,80 @@
+import CKernel
+import Glibc
+import NemoKernel
+import NemoOCI
+import NemoSeccomp
+
+/// Operations of prctl(2) that change what the calling process is.
+enum ProcessControl {
+  static let parentDeathSignal: Int32 = 1
+  static let keepCapabilities: Int32 = 8
+  static let childSubreaper: Int32 = 36
+  static let noNewPrivileges: Int32 = 38
+}
+
+/// What a new process does on its way into a container, the same for the container's first one and for `exec`.
+enum ChildProcess {
+  /// The runtime's death ends the process. To be said again after a change of identity, which clears it (prctl(2)).
+  static func dieWithRuntime() { nemo_prctl(ProcessControl.parentDeathSignal, UInt(SIGKILL), 0, 0, 0) }
+
+  /// The runtime may end; the process goes on.
+  static func outliveRuntime() { nemo_prctl(ProcessControl.parentDeathSignal, 0, 0, 0, 0) }
+
+  /// A session of its own: no terminal of the caller's.
+  static func leaveSession() throws(Failure) {
+    guard setsid() >= 0 else { throw .last("setsid") }
+  }
+
+  /// Goes on as a child of the runtime (CLONE_PARENT) with namespaces `flags`; the runtime learns the pid, and this process ends.
+  static func cloneAgain(flags: Int32, _ channel: Channel) throws(Failure) {
+    let cloneParent: UInt64 = 0x8000
+    var arguments = nemo_clone_args()
+    arguments.flags = UInt64(UInt32(bitPattern: flags)) | cloneParent
+    let pid = nemo_clone3(&arguments)
+    guard pid >= 0 else { throw .last("clone into pid namespace") }
+    if pid > 0 {
+      try channel.send(.process, Array(String(pid).utf8))
+      _exit(0)
+    }
+    dieWithRuntime()
+    try leaveSession()
+  }
+
+  /// Root of the user namespace: what the process makes then has a mapped owner.
+  static func becomeRoot() throws(Failure) {
+    guard nemo_setresgid(0, 0, 0) == 0, nemo_setresuid(0, 0, 0) == 0 else {
+      throw .last("become root of the user namespace", "/linux/uidMappings", advice: "map container id 0")
+    }
+    dieWithRuntime()
+  }
+
+  /// Joins the cgroups whose member files the runtime sends.
+  static func joinCgroups(_ channel: Channel) throws(Failure) {
+    for fd in try channel.expect(.cgroup).descriptors {
+      // "0" is the writer: no global lock is taken, which for a pid costs a grace period of 12 ms.
+      try Files.writeText(fd, "0", subject: "the container's cgroup")
+      close(fd)
+    }
+  }
+
+  /// The last steps that can be told to the runtime: identity, descriptors, working directory, program. After it only the start
+  /// is missing.
+  ///
+  /// - Parameter kept: descriptors that stay open besides stdio, the preserved ones and the channel; -1 is none.
+  static func arm(_ setup: ProcessSetup, _ channel: Channel, keeping kept: Int32 = -1) throws(Failure) -> Program {
+    let listener = try setup.becomeUser()
+    if listener >= 0 {
+      try channel.offer(listener)
+      _ = try channel.expect(.proceed)
+      close(listener)
+    }
+    try setup.closeForeign(keeping: [channel.socket, kept])
+    try setup.enterWorkingDirectory()
+    let program = try setup.resolve()
+    // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
+    outliveRuntime()
+    try channel.send(.ready)
+    _ = try channel.expect(.proceed)
+    return program
+  }
+}
