@@ -19,7 +19,7 @@ DOCKER_NEWEST = 37
 
 
 def own_capabilities(newest=63):
-    """What this machine can grant, up to the newest capability that the engine names."""
+    """What an engine that names the capabilities up to `newest` can give: no more than this process has itself."""
     with open("/proc/self/status") as f:
         own = int(next(line for line in f if line.startswith("CapEff")).split()[1], 16)
     return own & ((2 << newest) - 1)
