@@ -1,12 +1,11 @@
 """Rootful Podman with its own storage, directories and settings."""
 
-import json
 import os
 
 from harness.runtime import NEMOSHELL
 
 from . import images
-from .enclosure import command, wait_for
+from .engine import Engine
 
 # The limits are such as any root may set: Podman's own defaults need CAP_SYS_RESOURCE.
 _SETTINGS = """
@@ -36,7 +35,7 @@ runroot = "{directory}/run"
 """
 
 
-class Podman:
+class Podman(Engine):
     """Calling it runs podman in the enclosure. Containers and pods get the enclosure's cgroup parent."""
 
     def __init__(self, enclosure):
@@ -56,30 +55,6 @@ class Podman:
         elif args[:2] == ["pod", "create"]:
             args[2:2] = ["--cgroup-parent", self.enclosure.cgroup]
         return self.enclosure.argv("podman", *args)
-
-    def __call__(self, *args, **kw):
-        return command(self.argv(*args), env=self.environment, **kw)
-
-    def run(self, *args, **kw):
-        """`podman run --rm ARGS…`, to its end."""
-        return self("run", "--rm", *args, **kw)
-
-    def detached(self, *args):
-        """`podman run --detach ARGS…`; returns the id."""
-        return self("run", "--detach", *args).ok().out.strip()
-
-    def inspect(self, name, path):
-        value = json.loads(self("inspect", name).ok().out)[0]
-        for key in path.split("."):
-            value = value[key]
-        return value
-
-    def wait_for_log(self, name, text, timeout=10):
-        def shown():
-            logs = self("logs", name).ok()
-            return text in logs.out + logs.err
-
-        wait_for(shown, f"{name}: {text!r} in the logs", timeout)
 
     def clean(self):
         """Removes every pod, container, volume and network."""
