@@ -55,7 +55,7 @@ let package = Package(
         .unsafeFlags(
           [
             "-static-executable", "-no-toolchain-stdlib-rpath", "-use-ld=lld", "-Xclang-linker", "-static-pie",
-            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
+            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr", "-Xlinker", "--entry=nemo_start",
           ], .when(configuration: .release))
       ]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
