@@ -4,6 +4,7 @@ import NemoCapabilities
 import NemoCgroup
 import NemoKernel
 import NemoMounts
+import NemoNetwork
 import NemoOCI
 import NemoSeccomp
 
@@ -71,6 +72,7 @@ struct Creation: ~Copyable {
     if !configuration.hooks.poststart.isEmpty { record.laterHooks.append("poststart") }
     if !configuration.hooks.poststop.isEmpty { record.laterHooks.append("poststop") }
     var pid: Int32 = 0
+    var devices: DeviceTransfer? = nil
     do throws(Failure) {
       try directory.writeIntent(record)
       try Files.replace(
@@ -78,7 +80,7 @@ struct Creation: ~Copyable {
       let fifo = throughFIFO ? try makeFIFO(directory) : -1
       let plan = try initPlan(setup, namespaces, cgroup, console: console, fifo: fifo, record)
       let channel = try launch(plan, &pid, &namespaces)
-      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory)
+      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory, &devices)
       if fifo >= 0 { close(fifo) }
       try directory.commit()
       try publish(pid)
@@ -89,6 +91,7 @@ struct Creation: ~Copyable {
         kill(pid, SIGKILL)
         _ = Children.reap(pid)
       }
+      for problem in devices?.moveBack() ?? [] { context.warn(problem) }
       try undo(cgroup, directory, error)
       // The specification's step after a failed hook is the end of the life, with what is to run there.
       if pid > 0 { Lifecycle.runPoststop(configuration.hooks.poststop, record, context) }
@@ -112,9 +115,6 @@ struct Creation: ~Copyable {
 
   /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
   private func refuseUnsupported() throws(Failure) {
-    if let device = configuration.linux.netDevices.first {
-      throw Failure("", "/linux/netDevices/\(device.hostName)", reason: "moving network devices is not supported")
-    }
     if configuration.linux.intelRdt != nil {
       throw Failure("", "/linux/intelRdt", reason: "Intel RDT is not supported on this host")
     }
