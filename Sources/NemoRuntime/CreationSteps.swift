@@ -14,6 +14,8 @@ public struct MadeContainer: ~Copyable {
   let channel: OwnedDescriptor
   let directory: ContainerDirectory
   let configuration: Configuration
+  /// Where the program says that it is ready, when somebody wants to know and this process starts it.
+  let notify: NotifySocket?
 
   /// The pid of its first process.
   public var pid: Int32 { record.process?.pid ?? 0 }
