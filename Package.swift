@@ -40,9 +40,13 @@ let package = Package(
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
+    area("NemoNetwork", ["CKernel", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area(
       "NemoRuntime",
-      ["NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
+      [
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoNetwork", "NemoOCI", "NemoJSON",
+        "NemoKernel",
+      ]),
     area(
       "NemoCommands",
       [
@@ -62,6 +66,7 @@ let package = Package(
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )

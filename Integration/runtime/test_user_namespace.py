@@ -1,6 +1,7 @@
 """User namespaces: mappings, ownership, joined ones, mounts and devices in them (config-linux.md "User namespace mappings")."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -133,6 +134,41 @@ def test_joined_network_of_the_same_user_namespace(runtime, mapped):
     mapped.namespace("user", f"/proc/{pid}/ns/user")
     mapped.namespace("network", f"/proc/{pid}/ns/net")
     assert look(runtime, mapped, "readlink /proc/self/ns/net") == namespace_of("net", pid)
+
+
+def test_joined_user_namespace_and_the_same_mappings(runtime, mapped):
+    """Engines repeat the mappings of the namespace that is joined: in any order, and in other pieces."""
+    first = sleeper(runtime, mapped)
+    pid = runtime.state(first)["pid"]
+    mapped.namespace("user", f"/proc/{pid}/ns/user")
+    mapped.config["linux"]["uidMappings"] = [{"containerID": 1000, "hostID": BASE + 1000, "size": SIZE - 1000},
+                                             {"containerID": 0, "hostID": BASE, "size": 1000}]
+    assert look(runtime, mapped, "readlink /proc/self/ns/user") == namespace_of("user", pid)
+
+
+@pytest.mark.parametrize("field", ["uidMappings", "gidMappings"])
+@pytest.mark.parametrize("change", [{"hostID": BASE + 1}, {"size": SIZE - 1}, {"containerID": 1}])
+def test_joined_user_namespace_and_other_mappings(runtime, mapped, field, change):
+    first = sleeper(runtime, mapped)
+    pid = runtime.state(first)["pid"]
+    mapped.namespace("user", f"/proc/{pid}/ns/user")
+    mapped.config["linux"][field][0].update(change)
+    r = runtime.create(mapped).failed(f"/linux/{field}", f"/proc/{pid}/ns/user", code=1)
+    assert runtime.state(r.id) is None
+    del mapped.config["linux"][field]
+    r = runtime.create(mapped).ok()
+
+
+def test_network_device(runtime, mapped, work):
+    """A device moves into the network namespace that the user namespace owns."""
+    name = "nst" + work[-7:].replace("_", "x")
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name + "p"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "10.77.0.2/24", "dev", name], check=True)
+        mapped.config["linux"]["netDevices"] = {name: {"name": "eth0"}}
+        assert "10.77.0.2/24" in look(runtime, mapped, "ip addr show eth0")
+    finally:
+        subprocess.run(["ip", "link", "del", name + "p"], stderr=subprocess.DEVNULL)
 
 
 def test_idmapped_mount_with_the_namespaces_mapping(runtime, mapped, work):

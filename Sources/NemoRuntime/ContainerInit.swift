@@ -3,6 +3,7 @@ import Glibc
 import NemoCapabilities
 import NemoCgroup
 import NemoKernel
+import NemoNetwork
 import NemoOCI
 import NemoSeccomp
 
@@ -71,6 +72,8 @@ struct ContainerInit: ~Copyable {
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
+    // Before the kernel parameters, some of which are those of a device.
+    if !linux.netDevices.isEmpty { try receiveDevices() }
     try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     try setNames()
     try ProcessAttributes.apply(linux)
@@ -85,6 +88,14 @@ struct ContainerInit: ~Copyable {
   private func becomeRoot() throws(Failure) {
     try ChildProcess.becomeRoot()
     if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
+  }
+
+  /// Opens the way into the network namespace for the runtime, and waits for it to move the devices.
+  private func receiveDevices() throws(Failure) {
+    let namespace = try Files.open("/proc/self/ns/net", O_RDONLY)
+    let socket = try NetlinkSocket()
+    try channel.send(.network, [], [namespace.raw, socket.raw])
+    _ = try channel.expect(.proceed)
   }
 
   private func joinCgroup() throws(Failure) {
