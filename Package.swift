@@ -8,8 +8,17 @@ let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
 ]
 
+// The implicit imports would link the regular expressions' and the concurrency's runtime into every executable.
+let hot =
+  strict + [
+    .unsafeFlags([
+      "-Xfrontend", "-disable-implicit-string-processing-module-import",
+      "-Xfrontend", "-disable-implicit-concurrency-module-import",
+    ])
+  ]
+
 func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+  .target(name: name, dependencies: dependencies, swiftSettings: hot)
 }
 
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -45,12 +54,12 @@ let package = Package(
         "NemoKernel",
       ]),
     .executableTarget(
-      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: strict,
+      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: hot,
       linkerSettings: [
         .unsafeFlags(
           [
             "-static-executable", "-no-toolchain-stdlib-rpath", "-use-ld=lld", "-Xclang-linker", "-static-pie",
-            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
+            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr", "-Xlinker", "--entry=nemo_start",
           ], .when(configuration: .release))
       ]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),

@@ -80,6 +80,22 @@ def test_devices_are_there_without_mknod(runtime, mapped):
     assert out.split() == ["null", "zero", "full", "random", "urandom", "tty", "4"]
 
 
+def test_configured_device(runtime, mapped):
+    """It has the configured owner and mode, and the host needs no node of that path."""
+    mapped.config["linux"]["devices"] = [
+        {"path": "/dev/sub/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 10, "gid": 11},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o600}]
+    mapped.config["linux"]["resources"]["devices"] += [
+        {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"}]
+    out = look(runtime, mapped, "stat -c %u:%g:%a:%t:%T /dev/sub/mine; head -c 4 /dev/sub/mine | wc -c; test -p /dev/pipe")
+    assert out.split() == ["10:11:640:1:5", "4"]
+
+
+def test_configured_device_of_an_unmapped_user(runtime, mapped):
+    mapped.config["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "uid": SIZE}]
+    runtime.run(mapped).failed("/linux/devices/0/uid", code=1)
+
+
 def test_binds_of_what_the_user_may_not_reach(runtime, mapped, work):
     """The source lies below a directory that only the host's root may enter."""
     os.makedirs(f"{work}/private/shared")

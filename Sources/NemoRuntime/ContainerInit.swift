@@ -19,6 +19,8 @@ struct InitPlan {
   var tree: Int32
   /// The detached source of each bind mount, by index in `configuration.mounts`; -1 for others.
   var bound: [Int32]
+  /// The detached node of each device, by index in `linux.devices`; see ``Devices/nodes(_:_:in:)``.
+  var nodes: [Int32]
   var cgroup: any CgroupManager
   /// Connected console socket, or -1.
   var console: Int32
@@ -87,7 +89,9 @@ struct ContainerInit: ~Copyable {
 
   private func becomeRoot() throws(Failure) {
     try ChildProcess.becomeRoot()
-    if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
+    if !plan.setup.setgroupsDenied, !plan.setup.keepsGroups, nemo_setgroups(0, nil) != 0 {
+      throw .last("drop supplementary groups")
+    }
   }
 
   /// Opens the way into the network namespace for the runtime, and waits for it to move the devices.
@@ -149,7 +153,9 @@ struct ContainerInit: ~Copyable {
       $0.destination.trimmedSlashes == "/dev"
         && ($0.type == "bind" || $0.options.contains { $0 == "bind" || $0 == "rbind" })
     }
-    if !boundDev { try Devices.make(configuration.linux.devices, in: rootfs.root.raw, byBind: inUserNamespace) }
+    if !boundDev {
+      try Devices.make(configuration.linux.devices, plan.nodes, in: rootfs.root.raw, byBind: inUserNamespace)
+    }
     try rootfs.makeWorkingDirectory(plan.setup.process.cwd)
     if plan.configuration.process?.terminal == true {
       try Terminal.open(

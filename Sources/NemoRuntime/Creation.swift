@@ -25,9 +25,6 @@ struct Creation: ~Copyable {
     try ContainerID.validate(options.id)
     var options = options
     options.bundle = try Files.absolute(options.bundle)
-    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
-      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
-    }
     let path =
       options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
     let bytes = try Files.read(path, limit: StateStore.configurationLimit)
@@ -89,7 +86,7 @@ struct Creation: ~Copyable {
       if isNotified { try NotifySocket.prepare(directory) }
       let notify = isNotified && !throughFIFO ? try NotifySocket(directory) : nil
       let fifo = throughFIFO ? try makeFIFO(directory) : -1
-      let plan = try initPlan(setup, namespaces, cgroup, console: console, fifo: fifo, record)
+      let plan = try initPlan(setup, namespaces, cgroup, directory, console: console, fifo: fifo, record)
       let channel = try launch(plan, &pid, &namespaces)
       try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory, &devices)
       if fifo >= 0 { close(fifo) }
@@ -127,6 +124,7 @@ struct Creation: ~Copyable {
 
   /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
   private func refuseUnsupported() throws(Failure) {
+    try CrunAnnotations.check(configuration.annotations, warn: context.warn)
     if configuration.linux.intelRdt != nil {
       throw Failure("", "/linux/intelRdt", reason: "Intel RDT is not supported on this host")
     }
@@ -158,8 +156,9 @@ struct Creation: ~Copyable {
     for warning in warnings { context.warn(warning) }
     return ProcessSetup(
       process: process, capabilities: capabilities, filter: filter,
-      keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs, setgroupsDenied: false
-    )
+      keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs,
+      setgroupsDenied: false,
+      keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))
   }
 
   private func makeFIFO(_ directory: borrowing ContainerDirectory) throws(Failure) -> Int32 {
@@ -169,8 +168,8 @@ struct Creation: ~Copyable {
   }
 
   private func initPlan(
-    _ setup: ProcessSetup, _ namespaces: NamespacePlan, _ cgroup: any CgroupManager, console: Int32, fifo: Int32,
-    _ record: StateRecord
+    _ setup: ProcessSetup, _ namespaces: NamespacePlan, _ cgroup: any CgroupManager,
+    _ directory: borrowing ContainerDirectory, console: Int32, fifo: Int32, _ record: StateRecord
   ) throws(Failure) -> InitPlan {
     let place = try Files.open(rootfsPath, O_PATH | O_DIRECTORY)
     let tree = try MountTree.copy("", at: place.raw, recursive: true)
@@ -185,10 +184,13 @@ struct Creation: ~Copyable {
         throw error.within("/mounts/\(index)")
       }
     }
+    let nodes =
+      namespaces.isNew(.user)
+      ? try Devices.nodes(configuration.linux.devices, configuration.linux, in: directory.descriptor.raw) : []
     return InitPlan(
       id: options.id, configuration: configuration, setup: setup, namespaces: namespaces, rootfs: rootfsPath,
       tree: tree.take(),
-      bound: bound, cgroup: cgroup, console: console, fifo: fifo, noPivot: options.noPivot,
+      bound: bound, nodes: nodes, cgroup: cgroup, console: console, fifo: fifo, noPivot: options.noPivot,
       hookState: { status, pid in StateDocument.hook(record, status: status, pid: pid) })
   }
 
@@ -238,7 +240,7 @@ struct Creation: ~Copyable {
       ContainerInit.run(plan, Channel(socket: socket))
     }
     close(plan.tree)
-    for fd in plan.bound where fd >= 0 { close(fd) }
+    for fd in plan.bound + plan.nodes where fd >= 0 { close(fd) }
     namespaces.closeJoined()
     return pair.keepNear()
   }

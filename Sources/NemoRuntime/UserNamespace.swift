@@ -27,6 +27,16 @@ enum UserNamespace {
     }
   }
 
+  /// The id outside of the container's `id`.
+  ///
+  /// - Throws: one line naming `pointer` when no mapping covers it.
+  static func hostID(of id: UInt32, _ mappings: [IDMapping], _ pointer: String) throws(Failure) -> UInt32 {
+    for mapping in mappings where id >= mapping.containerID && id - mapping.containerID < mapping.size {
+      return mapping.hostID + (id - mapping.containerID)
+    }
+    throw Failure("", pointer, reason: "\(id) is not mapped in the user namespace")
+  }
+
   /// A user namespace with these maps and nobody in it.
   static func make(uids: [IDMapping], gids: [IDMapping], _ procfs: borrowing Procfs) throws(Failure) -> OwnedDescriptor
   {
