@@ -316,3 +316,5 @@ void nemo_syslog(const char *identity, int priority, const char *text) {
   syslog(priority, "%s", text);
   closelog();
 }
+
+const char *nemo_build_commit(void) { return NEMO_COMMIT; }

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// The commit it was built from; empty when the build did not know.
+const char *nemo_build_commit(void);
+
 // The argument of clone3(2), CLONE_ARGS_SIZE_VER2.
 struct nemo_clone_args {
   uint64_t flags;
