@@ -48,7 +48,9 @@ public struct ProcessIdentity: Equatable, Sendable {
   /// A descriptor of this very process, which cannot become another's; nil when it has ended. A zombie has.
   func hold(_ procfs: borrowing Procfs) throws(Failure) -> OwnedDescriptor? {
     let pidfd: OwnedDescriptor
-    do throws(Failure) { pidfd = try OwnedDescriptor(pidfdOf: pid) } catch  where error.errno == .noProcess { return nil }
+    do throws(Failure) { pidfd = try OwnedDescriptor(pidfdOf: pid) } catch  where error.errno == .noProcess {
+      return nil
+    }
     if inode != 0, UInt64(try Files.status(of: pidfd.raw).st_ino) != inode { return nil }
     // Read after the descriptor is held: from now on the pid cannot be used again unnoticed.
     guard let now = ProcessIdentity.status(of: pid, procfs), now.startTime == startTime else { return nil }
