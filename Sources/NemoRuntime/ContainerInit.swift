@@ -3,6 +3,7 @@ import Glibc
 import NemoCapabilities
 import NemoCgroup
 import NemoKernel
+import NemoNetwork
 import NemoOCI
 import NemoSeccomp
 
@@ -18,6 +19,8 @@ struct InitPlan {
   var tree: Int32
   /// The detached source of each bind mount, by index in `configuration.mounts`; -1 for others.
   var bound: [Int32]
+  /// The detached node of each device, by index in `linux.devices`; see ``Devices/nodes(_:_:in:)``.
+  var nodes: [Int32]
   var cgroup: any CgroupManager
   /// Connected console socket, or -1.
   var console: Int32
@@ -49,6 +52,7 @@ struct ContainerInit: ~Copyable {
   private func launch(_ program: Program) {
     let failure: Failure
     do throws(Failure) {
+      if plan.fifo >= 0 { Signals.endOnRequest() }
       try waitForStart()
       failure = finish(program)
     } catch { failure = error }
@@ -68,10 +72,13 @@ struct ContainerInit: ~Copyable {
     if plan.namespaces.isNew(.user) { _ = try channel.expect(.mapped) }
     try plan.namespaces.join()
     if plan.namespaces.needsSecondClone { try ChildProcess.cloneAgain(flags: NamespaceKind.pid.flag, channel) }
+    // Its offsets belong to who the process is until it changes its user (proc(5), dumpable).
+    try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
-    try plan.namespaces.enterTime(linux.timeOffsets, procfs)
+    // Before the kernel parameters, some of which are those of a device.
+    if !linux.netDevices.isEmpty { try receiveDevices() }
     try setNames()
     try ProcessAttributes.apply(linux)
     try setSysctl(linux.sysctl)
@@ -84,10 +91,21 @@ struct ContainerInit: ~Copyable {
 
   private func becomeRoot() throws(Failure) {
     try ChildProcess.becomeRoot()
-    if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
+    if !plan.setup.setgroupsDenied, !plan.setup.keepsGroups, nemo_setgroups(0, nil) != 0 {
+      throw .last("drop supplementary groups")
+    }
+  }
+
+  /// Opens the way into the network namespace for the runtime, and waits for it to move the devices.
+  private func receiveDevices() throws(Failure) {
+    let namespace = try Files.open("/proc/self/ns/net", O_RDONLY)
+    let socket = try NetlinkSocket()
+    try channel.send(.network, [], [namespace.raw, socket.raw])
+    _ = try channel.expect(.proceed)
   }
 
   private func joinCgroup() throws(Failure) {
+    ProcessAttributes.resetAffinity()
     try ChildProcess.joinCgroups(channel)
     if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
       throw .last("unshare cgroup namespace")
@@ -138,7 +156,9 @@ struct ContainerInit: ~Copyable {
       $0.destination.trimmedSlashes == "/dev"
         && ($0.type == "bind" || $0.options.contains { $0 == "bind" || $0 == "rbind" })
     }
-    if !boundDev { try Devices.make(configuration.linux.devices, in: rootfs.root.raw, byBind: inUserNamespace) }
+    if !boundDev {
+      try Devices.make(configuration.linux.devices, plan.nodes, in: rootfs.root.raw, byBind: inUserNamespace)
+    }
     try rootfs.makeWorkingDirectory(plan.setup.process.cwd)
     if plan.configuration.process?.terminal == true {
       try Terminal.open(
@@ -153,6 +173,7 @@ struct ContainerInit: ~Copyable {
     var protection = try PathProtection(root: rootfs.root.raw)
     for path in configuration.linux.readonlyPaths { try protection.makeReadOnly(path) }
     for path in configuration.linux.maskedPaths { try protection.mask(path) }
+    if plan.noPivot { try OldRoot.hideKernelFiles(outside: plan.rootfs, procfs) }
     try rootfs.pivot(noPivot: plan.noPivot)
     try rootfs.seal()
   }
@@ -174,7 +195,8 @@ struct ContainerInit: ~Copyable {
   private func finish(_ program: Program) -> Failure {
     do throws(Failure) {
       try HookRunner.run(
-        plan.configuration.hooks.startContainer, kind: "startContainer", state: plan.hookState("created", getpid()))
+        plan.configuration.hooks.startContainer, kind: "startContainer", state: plan.hookState("created", getpid()),
+        inherited: program.environment, restrict: plan.setup.loadLateFilter)
     } catch {
       return error
     }

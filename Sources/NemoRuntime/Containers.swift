@@ -41,7 +41,7 @@ public enum Containers {
 
   private static func summary(_ container: borrowing Container) throws(Failure) -> Summary {
     let status = try container.status()
-    return Summary(record: container.record, status: status, pid: status == .stopped ? 0 : container.livePid())
+    return Summary(record: container.record, status: status, pid: status == .stopped ? 0 : try container.livePid())
   }
 
   /// Every container that can be read; the others are told to `damaged`.
@@ -81,7 +81,6 @@ public enum Containers {
   /// The processes of a container, by pid in the runtime's namespace.
   public static func processes(_ id: String, _ context: RuntimeContext) throws(Failure) -> [Int32] {
     let container = try Container(id, context, locked: false)
-    guard try container.status() != .stopped else { throw container.wrongState("ps", .stopped) }
     return try container.cgroup().processes()
   }
 }

@@ -20,6 +20,8 @@ struct ProcessSetup {
   let preserved: UInt32
   /// Whether the user namespace denies setgroups(2).
   let setgroupsDenied: Bool
+  /// Whether the caller's supplementary groups stay, instead of those of the configuration.
+  let keepsGroups: Bool
 
   /// Everything else that needs the runtime's privileges; before the identity changes.
   func prepare() throws(Failure) {
@@ -78,12 +80,7 @@ struct ProcessSetup {
     try capabilities.dropBounding()
     guard nemo_prctl(ProcessControl.keepCapabilities, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
     let user = process.user
-    if !setgroupsDenied {
-      let result = user.additionalGids.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
-      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
-    } else if !user.additionalGids.isEmpty {
-      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
-    }
+    if !keepsGroups { try setGroups(user.additionalGids) }
     guard nemo_setresgid(user.gid, user.gid, user.gid) == 0 else {
       throw .last("set gid \(user.gid)", "/process/user/gid")
     }
@@ -94,6 +91,15 @@ struct ProcessSetup {
     try capabilities.apply()
     ChildProcess.dieWithRuntime()
     return listener
+  }
+
+  private func setGroups(_ groups: [UInt32]) throws(Failure) {
+    if !setgroupsDenied {
+      let result = groups.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
+      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
+    } else if !groups.isEmpty {
+      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
+    }
   }
 
   /// A filter needs no_new_privs or CAP_SYS_ADMIN; one that notifies is handed over while the runtime still listens.
@@ -129,8 +135,12 @@ struct ProcessSetup {
   }
 
   /// Enters the working directory and checks that it is inside the root (CVE-2024-21626).
-  func enterWorkingDirectory() throws(Failure) {
-    guard chdir(process.cwd) == 0 else { throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed") }
+  ///
+  /// - Parameter entered: the process is there already, from before it became its user.
+  func enterWorkingDirectory(entered: Bool) throws(Failure) {
+    guard entered || chdir(process.cwd) == 0 else {
+      throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed")
+    }
     var buffer = [CChar](repeating: 0, count: 4097)
     guard getcwd(&buffer, buffer.count) != nil, buffer[0] == 0x2f else {
       throw Failure(
@@ -148,12 +158,19 @@ struct ProcessSetup {
     return environment.filter { !replaced.contains(name($0)) } + additions
   }
 
+  /// Each name once, with its last value.
+  private static func withoutRepetition(_ environment: [String]) -> [String] {
+    var names = Set<Substring>()
+    let kept = environment.reversed().filter { names.insert($0.prefix { $0 != "=" }).inserted }
+    return kept.reversed()
+  }
+
   /// The environment with HOME filled in and the path of the program found in its PATH.
   func resolve() throws(Failure) -> Program {
-    var environment = process.env
+    var environment = ProcessSetup.withoutRepetition(process.env)
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
-      environment.append("HOME=" + PasswordFile.home(of: process.user.uid))
+      environment.append("HOME=" + (try PasswordFile.home(of: process.user.uid)))
     }
     if let count = getenv("LISTEN_FDS") {
       // Socket activation (sd_listen_fds(3)): the receiver checks that the descriptors are meant for it.
@@ -166,17 +183,21 @@ struct ProcessSetup {
     return Program(path: try Executable.find(name, path: path), arguments: process.args, environment: environment)
   }
 
-  /// The point of no return: the late filter, every foreign descriptor close-on-exec, execve.
+  /// Loads the filter unless ``becomeUser()`` has.
+  func loadLateFilter() throws(Failure) {
+    if let filter, !loadsEarly { _ = try Seccomp.load(filter) }
+  }
+
+  /// The point of no return: the late filter and execve; every foreign descriptor is close-on-exec.
   func execute(_ program: Program) -> Failure {
     do throws(Failure) {
       Signals.reset()
-      try Descriptors.closeOnExec(from: 3 + preserved)
-      if let filter, !loadsEarly { _ = try Seccomp.load(filter) }
+      try loadLateFilter()
     } catch {
       return error
     }
     let errno = program.execute()
-    return Failure("exec: \"\(program.path)\"", errno: errno)
+    return Failure("exec \(program.path)", errno: errno)
   }
 }
 
@@ -238,14 +259,16 @@ enum Executable {
 enum PasswordFile {
   static let limit = 1 << 20
 
-  /// The home directory of `uid`, or `/`.
-  static func home(of uid: UInt32) -> String {
-    guard let fd = try? Files.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY),
-      let status = try? Files.status(of: fd.raw), status.st_mode & S_IFMT == S_IFREG
-    else { return "/" }
+  /// The home directory of `uid`, or `/` where no regular file says one.
+  static func home(of uid: UInt32) throws(Failure) -> String {
+    let path = "/etc/passwd"
+    guard let fd = try? Files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return "/" }
+    let status = try Files.status(of: fd.raw, subject: path)
+    guard status.st_mode & S_IFMT == S_IFREG else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))
     let n = bytes.withUnsafeMutableBytes { read(fd.raw, $0.baseAddress, $0.count) }
-    for line in bytes[..<max(n, 0)].split(separator: 10) {
+    guard n >= 0 else { throw .last("read", path) }
+    for line in bytes[..<n].split(separator: 10) {
       let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)
       guard fields.count >= 6, UInt32(String(decoding: fields[2], as: UTF8.self)) == uid else { continue }
       let home = String(decoding: fields[5], as: UTF8.self)
