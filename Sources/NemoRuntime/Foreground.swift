@@ -41,27 +41,31 @@ public enum Foreground {
       _ = Children.reap(pid)
       throw error
     }
-    // From here on the container is anybody's: other verbs may work on it while this one waits.
-    made.directory.unlock()
-    link.closeFar()
-    guard let session else {
-      try awaitReadiness(of: made, context)
-      return 0
+    do throws(Failure) {
+      // From here on the container is anybody's: other verbs may work on it while this one waits.
+      try made.directory.unlock()
+      link.closeFar()
+      guard let session else {
+        try awaitReadiness(of: made, context)
+        return 0
+      }
+      let status = try ForegroundSession(
+        pid: pid, signals: session, console: master, notify: made.notify, warn: context.warn
+      ).wait()
+      if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
+      return status
+    } catch {
+      // Nobody waits for it any more; and a removal that failed may succeed now.
+      try remove(made, context)
+      throw error
     }
-    let status = try ForegroundSession(
-      pid: pid, signals: session, console: master, notify: made.notify, warn: context.warn
-    ).wait()
-    if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
-    return status
   }
 
   /// For a service manager, a container that runs on its own counts as started when its program says so.
   private static func awaitReadiness(of made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
     guard var notify = made.notify else { return }
-    let pidfd = nemo_pidfd_open(made.pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
-    notify.wait(pid: made.pid, pidfd: pidfd, context)
+    let pidfd = try OwnedDescriptor(pidfdOf: made.pid)
+    notify.wait(pid: made.pid, pidfd: pidfd.raw, context)
   }
 
   private static func remove(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
