@@ -31,13 +31,16 @@ let package = Package(
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
+    area("NemoLandlock", ["NemoMounts", "NemoOCI", "NemoKernel", "CKernel"]),
     area(
       "NemoRuntime",
-      ["NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
+      [
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON", "NemoKernel",
+      ]),
     area(
       "NemoCommands",
       [
-        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON",
+        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON",
         "NemoKernel",
       ]),
     .executableTarget(
@@ -53,6 +56,7 @@ let package = Package(
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoLandlock", ["NemoLandlock", "NemoOCI", "NemoKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )
