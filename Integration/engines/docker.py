@@ -6,14 +6,15 @@ import signal
 
 from harness.runtime import NEMOSHELL
 
-from .enclosure import DAEMON_TIMEOUT, Daemon, command, wait_for
+from .enclosure import DAEMON_TIMEOUT, Daemon, wait_for
+from .engine import Engine
 
 #: Debian's client: another one in $PATH need not speak this daemon's API version.
 CLIENT = "/usr/bin/docker"
 
 
-class Docker:
-    """One dockerd. Calling it runs the client: `docker("run", "--rm", IMAGE, "true")`."""
+class Docker(Engine):
+    """One dockerd."""
 
     def __init__(self, enclosure, name, **options):
         self.enclosure = enclosure
@@ -59,37 +60,9 @@ class Docker:
         for path in (f"{self.directory}/data", f"{self.directory}/exec/netns/default"):
             self.enclosure.call("umount", path)
 
-    def __call__(self, *args, **kw):
-        return command(self.argv(*args), env=self.environment, **kw)
-
-    def run(self, *args, **kw):
-        """`docker run --rm ARGS…`, to its end."""
-        return self("run", "--rm", *args, **kw)
-
-    def detached(self, *args):
-        """`docker run --detach ARGS…`; returns the id."""
-        return self("run", "--detach", *args).ok().out.strip()
-
-    def inspect(self, name, path):
-        """One value of `docker inspect`: `docker.inspect(id, "State.Pid")`."""
-        value = json.loads(self("inspect", name).ok().out)[0]
-        for key in path.split("."):
-            value = value[key]
-        return value
-
     def pid(self, name):
         """The container's init as the enclosure numbers it."""
         return self.inspect(name, "State.Pid")
-
-    def wait_for(self, name, path, value, timeout=15):
-        wait_for(lambda: self.inspect(name, path) == value, f"{name}: {path} = {value}", timeout)
-
-    def wait_for_log(self, name, text, timeout=10):
-        def shown():
-            logs = self("logs", name).ok()
-            return text in logs.out + logs.err
-
-        wait_for(shown, f"{name}: {text!r} in the logs", timeout)
 
     def clean(self):
         """Removes every container, and the networks and volumes without one."""

@@ -1,12 +1,12 @@
 """Rootful Podman with its own storage, directories and settings."""
 
-import json
+import glob
 import os
 
 from harness.runtime import NEMOSHELL
 
 from . import images
-from .enclosure import command, wait_for
+from .engine import Engine
 
 # The limits are such as any root may set: Podman's own defaults need CAP_SYS_RESOURCE.
 _SETTINGS = """
@@ -35,14 +35,19 @@ graphroot = "{directory}/storage"
 runroot = "{directory}/run"
 """
 
+#: Where Podman puts pods that name no parent; it leaves their cgroups of the hierarchies that it does not manage.
+_PLAYED = "/sys/fs/cgroup/*/libpod_parent"
 
-class Podman:
+
+class Podman(Engine):
     """Calling it runs podman in the enclosure. Containers and pods get the enclosure's cgroup parent."""
 
     def __init__(self, enclosure):
         self.enclosure = enclosure
         self.directory = f"{enclosure.work}/podman"
         os.makedirs(self.directory)
+        self._played = set()
+        self._foreign = set(glob.glob(_PLAYED))
         # In the enclosure's own /etc: conmon's clean-up command would not see what the environment names.
         for name, text in (("containers.conf", _SETTINGS), ("storage.conf", _STORAGE)):
             settings = text.format(directory=self.directory, binary=NEMOSHELL, pause=images.PAUSE)
@@ -57,29 +62,9 @@ class Podman:
             args[2:2] = ["--cgroup-parent", self.enclosure.cgroup]
         return self.enclosure.argv("podman", *args)
 
-    def __call__(self, *args, **kw):
-        return command(self.argv(*args), env=self.environment, **kw)
-
-    def run(self, *args, **kw):
-        """`podman run --rm ARGS…`, to its end."""
-        return self("run", "--rm", *args, **kw)
-
-    def detached(self, *args):
-        """`podman run --detach ARGS…`; returns the id."""
-        return self("run", "--detach", *args).ok().out.strip()
-
-    def inspect(self, name, path):
-        value = json.loads(self("inspect", name).ok().out)[0]
-        for key in path.split("."):
-            value = value[key]
-        return value
-
-    def wait_for_log(self, name, text, timeout=10):
-        def shown():
-            logs = self("logs", name).ok()
-            return text in logs.out + logs.err
-
-        wait_for(shown, f"{name}: {text!r} in the logs", timeout)
+    def play(self, file):
+        """`podman play kube FILE`. Its pods take no cgroup parent."""
+        self._played.add(self("play", "kube", file).ok().out.split()[1])
 
     def clean(self):
         """Removes every pod, container, volume and network."""
@@ -92,3 +77,11 @@ class Podman:
             name = os.path.basename(directory)
             if name == "conmon" or len(name) == 64:
                 os.rmdir(directory)
+        for pod in self._played:
+            for directory in glob.glob(f"{_PLAYED}/{pod}"):
+                os.rmdir(directory)
+        if self._played:
+            for directory in set(glob.glob(_PLAYED)) - self._foreign:
+                if not any(entry.is_dir() for entry in os.scandir(directory)):
+                    os.rmdir(directory)
+        self._played.clear()

@@ -241,7 +241,7 @@ spec:
     securityContext: {{runAsUser: 1000, readOnlyRootFilesystem: true}}
     resources: {{limits: {{memory: 48Mi}}}}
 """)
-    podman("play", "kube", f"{work}/pod.yaml").ok()
+    podman.play(f"{work}/pod.yaml")
     podman.wait_for_log("played-main", "1000")
     podman("exec", "played-main", "touch", "/f").failed("read-only file system")
     podman("play", "kube", "--down", f"{work}/pod.yaml").ok()
