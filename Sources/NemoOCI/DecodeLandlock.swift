@@ -26,8 +26,11 @@ extension Landlock {
     if let rules = try node.field("rules") { try decodeRules(rules) }
     bestEffort = try decodeBestEffort(node)
     try refuseNarrowing(node)
-    if handled.files & LandlockNames.execute != 0, !paths.contains(where: { $0.allowed & LandlockNames.execute != 0 }) {
-      throw ruleset.failure("handles execute and no rule allows it: nothing could be executed")
+    // The kernel opens a program to read and to execute it.
+    let needed = handled.files & LandlockNames.toExecute
+    if needed != 0, !paths.contains(where: { $0.allowed & needed == needed }) {
+      let names = LandlockNames.list(needed, LandlockNames.files).joined(separator: " and ")
+      throw ruleset.failure("handles \(names), and no rule allows that: no program could be executed")
     }
   }
 

@@ -113,8 +113,8 @@ public enum LandlockNames {
     LandlockName(name: "log_subdomains_off", bit: 1 << 2, abi: 7),
   ]
 
-  /// The right to execute.
-  public static let execute: UInt64 = 1 << 0
+  /// What a program needs to be executed: execute, read_file.
+  public static let toExecute: UInt64 = 1 << 0 | 1 << 2
   /// The right to bind to a port.
   public static let bindTCP: UInt64 = 1 << 0
   /// The right to connect to a port.

@@ -36,6 +36,7 @@ extension Creation {
       throw error
     }
     var ready = false
+    var landlock: [UInt8] = []
     var known = !plan.namespaces.needsSecondClone
     while !(ready && known), let message = try channel.next() {
       switch message.kind {
@@ -50,6 +51,7 @@ extension Creation {
         pid = second
         known = true
         try stage(pid, &record, directory)
+      case .landlock: landlock += message.body
       case .mounted:
         let state = plan.hookState("creating", pid)
         try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
@@ -65,6 +67,10 @@ extension Creation {
       }
     }
     guard ready && known else { throw silence(pid) }
+    if !landlock.isEmpty {
+      try Files.replace(
+        ContainerDirectory.landlockName, in: directory.descriptor.raw, with: landlock, durable: false)
+    }
   }
 
   private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)

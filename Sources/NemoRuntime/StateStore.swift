@@ -155,6 +155,7 @@ struct ContainerDirectory: ~Copyable {
   static let stateName = "state.json"
   static let configurationName = "config.json"
   static let fifoName = "exec.fifo"
+  static let landlockName = "landlock"
 
   let id: String
   let path: String
