@@ -35,12 +35,14 @@ let package = Package(
     area(
       "NemoRuntime",
       [
-        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON", "NemoKernel",
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON",
+        "NemoKernel",
       ]),
     area(
       "NemoCommands",
       [
-        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON",
+        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI",
+        "NemoJSON",
         "NemoKernel",
       ]),
     .executableTarget(

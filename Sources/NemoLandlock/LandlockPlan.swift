@@ -35,7 +35,8 @@ public struct LandlockPlan: Sendable {
     let advice = "name what may be missing in /process/landlock/bestEffort, or use a newer kernel"
     guard kernel.abi > 0 else {
       return Failure(
-        "", "/process/landlock", errno: kernel.errno, reason: "this kernel has no Landlock: it cannot restrict \(rights.text)",
+        "", "/process/landlock", errno: kernel.errno,
+        reason: "this kernel has no Landlock: it cannot restrict \(rights.text)",
         advice: advice)
     }
     let abi = rights.entries.map(\.abi).max() ?? 0
@@ -76,7 +77,8 @@ public struct LandlockPlan: Sendable {
       }
     }
     return LandlockRuleset(
-      descriptor: fd, scratch: enforced.files == 0 ? -1 : try LandlockCanaries.makeScratch(), identities: rules.identities)
+      descriptor: fd, scratch: enforced.files == 0 ? -1 : try LandlockCanaries.makeScratch(),
+      identities: rules.identities)
   }
 
   /// Restricts the calling process for good, and proves it: each canary must fail as Landlock makes it fail.

@@ -77,7 +77,8 @@ struct PathRules {
     if let recorded, recorded[index] != identity {
       // Whoever is in the container may have put another file there: it gets no rights by that.
       identities.append(nil)
-      return try warn("Landlock allows nothing at \(rule.path): it is not the file that it was when the container was made")
+      return try warn(
+        "Landlock allows nothing at \(rule.path): it is not the file that it was when the container was made")
     }
     identities.append(identity)
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
@@ -88,7 +89,8 @@ struct PathRules {
       guard rule.allowed & handled != 0 else { return }
       let names = LandlockNames.list(rule.allowed, LandlockNames.files).joined(separator: ", ")
       throw Failure(
-        "", "/process/landlock/" + rule.place, reason: "\"\(rule.path)\" is not a directory, and only directories have \(names)")
+        "", "/process/landlock/" + rule.place,
+        reason: "\"\(rule.path)\" is not a directory, and only directories have \(names)")
     }
     guard nemo_landlock_allow_path(ruleset, file.raw, allowed) == 0 else {
       throw .last("add the Landlock rule for", rule.path)
@@ -102,7 +104,8 @@ struct PathRules {
     if let other = seen.updateValue(index, forKey: identity), paths[other].allowed != rule.allowed {
       throw Failure(
         "", pointer,
-        reason: "\"\(rule.path)\" and \"\(paths[other].path)\" are the same file with different rights: Landlock adds them up",
+        reason:
+          "\"\(rule.path)\" and \"\(paths[other].path)\" are the same file with different rights: Landlock adds them up",
         advice: "allow the same for both, or name one of them")
     }
     guard isDirectory, rule.allowed & ~LandlockNames.onFiles == 0 else { return }

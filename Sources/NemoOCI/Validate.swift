@@ -41,7 +41,8 @@ extension Process {
     }
     if let scheduler { try scheduler.validate(at: pointer + "/scheduler") }
     if landlock != nil, !noNewPrivileges {
-      throw wrong(pointer + "/noNewPrivileges", "must be true with landlock: the kernel restricts nobody who can gain privileges")
+      throw wrong(
+        pointer + "/noNewPrivileges", "must be true with landlock: the kernel restricts nobody who can gain privileges")
     }
   }
 }

@@ -37,7 +37,8 @@ extension Landlock {
   public static func narrowing(_ pointer: String, _ path: String, _ parent: String, _ excess: String) -> Failure {
     Failure(
       "", pointer,
-      reason: "\"\(path)\" is below \"\(parent)\", which also allows \(excess): Landlock adds rights up, it cannot take them away",
+      reason:
+        "\"\(path)\" is below \"\(parent)\", which also allows \(excess): Landlock adds rights up, it cannot take them away",
       advice: "allow the same here, or leave this rule out and mount the path read-only in /mounts")
   }
 

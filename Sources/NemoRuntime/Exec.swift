@@ -86,7 +86,8 @@ public struct Execution: ~Copyable {
       throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
     }
     self.setup = ProcessSetup(
-      process: process, capabilities: capabilities, filter: filter, landlock: try container.landlockPlan(process.landlock),
+      process: process, capabilities: capabilities, filter: filter,
+      landlock: try container.landlockPlan(process.landlock),
       keyring: "_ses.\(options.id)", preserved: options.preserveFDs, setgroupsDenied: false)
     self.warn = context.warn
     self.container = container
@@ -145,7 +146,8 @@ public struct Execution: ~Copyable {
   /// The container's Landlock restrictions are those of every process in it. A document may repeat them, and nothing else.
   private static func restrict(_ process: inout Process, by landlock: Landlock?) throws(Failure) {
     if let given = process.landlock, given != landlock {
-      throw Failure("", "/landlock", reason: "differs from the container's", advice: "leave it out: the container's is used")
+      throw Failure(
+        "", "/landlock", reason: "differs from the container's", advice: "leave it out: the container's is used")
     }
     process.landlock = landlock
     if landlock != nil { process.noNewPrivileges = true }

@@ -50,7 +50,8 @@ import Testing
     let plan = try plan(abi: 3, bestEffort: optional)
     #expect(plan.dropped == ["connect_tcp", "signal", "log_new_exec_on"])
     #expect(plan.summary == "abi 3: execute, truncate")
-    #expect(plan.warning == "Landlock does not restrict connect_tcp, signal, log_new_exec_on: this kernel cannot (ABI 3)")
+    #expect(
+      plan.warning == "Landlock does not restrict connect_tcp, signal, log_new_exec_on: this kernel cannot (ABI 3)")
     #expect(throws: Failure.self) { try self.plan(abi: 2, bestEffort: optional) }
   }
 
@@ -68,7 +69,8 @@ import Testing
     }
     #expect(
       counts == [
-        [0, 0, 0, 0], [13, 0, 0, 0], [14, 0, 0, 0], [15, 0, 0, 0], [15, 2, 0, 0], [16, 2, 0, 0], [16, 2, 2, 0], [16, 2, 2, 3],
+        [0, 0, 0, 0], [13, 0, 0, 0], [14, 0, 0, 0], [15, 0, 0, 0], [15, 2, 0, 0], [16, 2, 0, 0], [16, 2, 2, 0],
+        [16, 2, 2, 3],
       ])
   }
 

@@ -4,7 +4,7 @@ import Testing
 @testable import NemoOCI
 
 @Suite struct LandlockTests {
-  private static let ruleset = 
+  private static let ruleset =
     "\"ruleset\": {\"handledAccessFS\": [\"read_file\", \"read_dir\", \"write_file\"], \"scoped\": [\"signal\"]}"
   /// Needs no rule.
   private static let plain = "\"ruleset\": {\"handledAccessFS\": [\"make_reg\"], \"scoped\": [\"signal\"]}"
@@ -13,7 +13,9 @@ import Testing
     withProcess("\"noNewPrivileges\": \(privileges), \"landlock\": {\(landlock)}")
   }
 
-  private static func rules(_ paths: String) -> String { process("\(ruleset), \"rules\": {\"pathBeneath\": [\(paths)]}") }
+  private static func rules(_ paths: String) -> String {
+    process("\(ruleset), \"rules\": {\"pathBeneath\": [\(paths)]}")
+  }
 
   @Test func everyField() throws {
     let text = LandlockTests.process(
@@ -40,15 +42,18 @@ import Testing
   @Test func bestEffortOnlyWhereItIsWritten() throws {
     let hard = try configuration(LandlockTests.process(LandlockTests.plain)).process?.landlock
     #expect(hard?.bestEffort == LandlockRights())
-    let said = try configuration(LandlockTests.process(LandlockTests.plain + ", \"disableBestEffort\": true")).process?.landlock
+    let said = try configuration(LandlockTests.process(LandlockTests.plain + ", \"disableBestEffort\": true")).process?
+      .landlock
     #expect(said == hard)
-    let soft = try configuration(LandlockTests.process(LandlockTests.plain + ", \"disableBestEffort\": false")).process?.landlock
+    let soft = try configuration(LandlockTests.process(LandlockTests.plain + ", \"disableBestEffort\": false")).process?
+      .landlock
     #expect(soft?.bestEffort == soft?.handled)
   }
 
   @Test func bothSpellings() throws {
     let one = try configuration(LandlockTests.process(LandlockTests.plain)).process
-    let other = LandlockTests.process(LandlockTests.plain).split(separator: "handledAccessFS").joined(separator: "handledAccessFs")
+    let other = LandlockTests.process(LandlockTests.plain).split(separator: "handledAccessFS").joined(
+      separator: "handledAccessFs")
     #expect(try configuration(other).process == one)
   }
 
@@ -58,13 +63,19 @@ import Testing
     Refusal("\"ruleset\": {\"flags\": [\"log_new_exec_on\"]}", "/process/landlock/ruleset", "restricts nothing"),
     Refusal("\"ruleset\": {\"scoped\": []}", "/process/landlock/ruleset/scoped", "at least one"),
     Refusal("\"ruleset\": {\"scoped\": [\"signal\", \"signal\"]}", "/process/landlock/ruleset/scoped/1", "given twice"),
-    Refusal("\"ruleset\": {\"handledAccessFS\": [\"read\"]}", "/process/landlock/ruleset/handledAccessFS/0", "read_file, read_dir"),
-    Refusal("\"ruleset\": {\"handledAccessNet\": [\"bind_udp\"]}", "/process/landlock/ruleset/handledAccessNet/0", "bind_tcp, connect_tcp"),
+    Refusal(
+      "\"ruleset\": {\"handledAccessFS\": [\"read\"]}", "/process/landlock/ruleset/handledAccessFS/0",
+      "read_file, read_dir"),
+    Refusal(
+      "\"ruleset\": {\"handledAccessNet\": [\"bind_udp\"]}", "/process/landlock/ruleset/handledAccessNet/0",
+      "bind_tcp, connect_tcp"),
     Refusal("\"ruleset\": {\"handledAccess\": []}", "/process/landlock/ruleset/handledAccess", "handledAccessFS"),
     Refusal(
-      "\"ruleset\": {\"handledAccessFS\": [\"refer\"], \"handledAccessFs\": [\"refer\"]}", "/process/landlock/ruleset/handledAccessFs",
+      "\"ruleset\": {\"handledAccessFS\": [\"refer\"], \"handledAccessFs\": [\"refer\"]}",
+      "/process/landlock/ruleset/handledAccessFs",
       "are the same"),
-    Refusal("\"ruleset\": {\"handledAccessFS\": [\"execute\"]}", "/process/landlock/ruleset", "no program could be executed"),
+    Refusal(
+      "\"ruleset\": {\"handledAccessFS\": [\"execute\"]}", "/process/landlock/ruleset", "no program could be executed"),
     Refusal("\(ruleset), \"rule\": {}", "/process/landlock/rule", "ruleset, rules"),
     Refusal("\(ruleset), \"rules\": {}", "/process/landlock/rules", "has no rule"),
     Refusal("\(ruleset), \"rules\": {\"pathBeneath\": []}", "/process/landlock/rules/pathBeneath", "at least one"),
@@ -72,8 +83,12 @@ import Testing
     Refusal("\(ruleset), \"bestEffort\": [\"truncate\"]", "/process/landlock/bestEffort/0", "not in the ruleset"),
     Refusal("\(ruleset), \"bestEffort\": [\"all\"]", "/process/landlock/bestEffort/0", "none of execute"),
     Refusal("\(ruleset), \"bestEffort\": [\"signal\", \"signal\"]", "/process/landlock/bestEffort/1", "given twice"),
-    Refusal("\(ruleset), \"bestEffort\": [\"signal\"], \"disableBestEffort\": true", "/process/landlock/bestEffort", "contradicts"),
-    Refusal("\(ruleset), \"bestEffort\": [\"signal\"], \"disableBestEffort\": false", "/process/landlock/bestEffort", "already"),
+    Refusal(
+      "\(ruleset), \"bestEffort\": [\"signal\"], \"disableBestEffort\": true", "/process/landlock/bestEffort",
+      "contradicts"),
+    Refusal(
+      "\(ruleset), \"bestEffort\": [\"signal\"], \"disableBestEffort\": false", "/process/landlock/bestEffort",
+      "already"),
   ])
   func refusedRulesets(_ refusal: Refusal) {
     refusal.expect(LandlockTests.process(refusal.part), Configuration.init(parsing:subject:))
@@ -84,7 +99,8 @@ import Testing
     Refusal("{\"allowedAccess\": [\"read_file\"]}", "0/paths", "is required"),
     Refusal("{\"allowedAccess\": [], \"paths\": [\"/a\"]}", "0/allowedAccess", "at least one"),
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": []}", "0/paths", "at least one"),
-    Refusal("{\"allowedAccess\": [\"truncate\"], \"paths\": [\"/a\"]}", "0/allowedAccess/0", "not handled by the ruleset"),
+    Refusal(
+      "{\"allowedAccess\": [\"truncate\"], \"paths\": [\"/a\"]}", "0/allowedAccess/0", "not handled by the ruleset"),
     Refusal("{\"allowedAccess\": [\"connect_tcp\"], \"paths\": [\"/a\"]}", "0/allowedAccess/0", "none of execute"),
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"a\"]}", "0/paths/0", "absolute"),
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"\"]}", "0/paths/0", "absolute"),
@@ -92,11 +108,16 @@ import Testing
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/./a\"]}", "0/paths/0", "clean"),
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"//a\"]}", "0/paths/0", "clean"),
     Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a/\"]}", "0/paths/0", "clean"),
-    Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/\(String(repeating: "a", count: 4095))\"]}", "0/paths/0", "4095"),
-    Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\", \"/b\", \"/a\"]}", "0/paths/2", "given twice"),
-    Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\"], \"port\": 1}", "0/port", "allowedAccess, paths, optional"),
     Refusal(
-      "{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\"]}, {\"allowedAccess\": [\"read_dir\"], \"paths\": [\"/a\"]}", "1/paths/0",
+      "{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/\(String(repeating: "a", count: 4095))\"]}", "0/paths/0",
+      "4095"),
+    Refusal("{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\", \"/b\", \"/a\"]}", "0/paths/2", "given twice"),
+    Refusal(
+      "{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\"], \"port\": 1}", "0/port",
+      "allowedAccess, paths, optional"),
+    Refusal(
+      "{\"allowedAccess\": [\"read_file\"], \"paths\": [\"/a\"]}, {\"allowedAccess\": [\"read_dir\"], \"paths\": [\"/a\"]}",
+      "1/paths/0",
       "given twice"),
   ])
   func refusedRules(_ refusal: Refusal) {
@@ -155,7 +176,8 @@ import Testing
   @Test func annotationIsTheSame() throws {
     let direct = try configuration(LandlockTests.process(LandlockTests.plain)).process
     #expect(try configuration(LandlockTests.annotated(LandlockTests.plain)).process == direct)
-    #expect(try configuration(LandlockTests.annotated(LandlockTests.plain, landlock: LandlockTests.plain)).process == direct)
+    #expect(
+      try configuration(LandlockTests.annotated(LandlockTests.plain, landlock: LandlockTests.plain)).process == direct)
   }
 
   @Test func annotationThatDiffers() {
