@@ -1,8 +1,14 @@
-// The three Landlock calls (landlock(7)), which the C library does not wrap.
+// The three Landlock calls (landlock(7)), which the C library does not wrap, and a process that is outside of a restriction. That one
+// shares its maker's memory, which Swift code must not: a copy would cost most of what all other canaries cost.
 #define _GNU_SOURCE
 #include "ckernel.h"
 
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_landlock_create_ruleset
@@ -39,4 +45,30 @@ int nemo_landlock_allow_port(int ruleset, uint16_t port, uint64_t allowed) {
 }
 int nemo_landlock_restrict_self(int ruleset, uint32_t flags) {
   return (int)syscall(SYS_landlock_restrict_self, ruleset, flags);
+}
+
+static uint32_t bystander_dismissed;
+static _Alignas(16) char bystander_stack[16384];
+
+static int stand_by(void *unused) {
+  (void)unused;
+  // Without end only if its maker was killed.
+  struct timespec limit = {10, 0};
+  if (!__atomic_load_n(&bystander_dismissed, __ATOMIC_ACQUIRE))
+    syscall(SYS_futex, &bystander_dismissed, FUTEX_WAIT, 0, &limit, NULL, 0);
+  return 0;
+}
+
+pid_t nemo_bystander(void) {
+  __atomic_store_n(&bystander_dismissed, 0, __ATOMIC_RELEASE);
+  return clone(stand_by, bystander_stack + sizeof(bystander_stack), CLONE_VM, NULL);
+}
+
+void nemo_dismiss_bystander(pid_t pid) {
+  int error = errno;
+  __atomic_store_n(&bystander_dismissed, 1, __ATOMIC_RELEASE);
+  syscall(SYS_futex, &bystander_dismissed, FUTEX_WAKE, 1, NULL, NULL, 0);
+  while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
+  }
+  errno = error;
 }

@@ -50,33 +50,17 @@ struct AbstractSocket {
   func end() { close(listener) }
 }
 
-/// A process of the same user, made before this one is restricted and so outside of its scope. It waits to be ended.
+/// A process of the same user, made before this one is restricted and so outside of its scope.
 struct OutsideProcess {
   /// Its pid.
   let pid: Int32
-  /// It ends when this is closed: it can no longer be signalled.
-  private let rope: Int32
 
   init() throws(Failure) {
-    let pair = try Descriptors.socketPair()
-    // Without an exit signal nobody but end() hears of it.
-    var arguments = nemo_clone_args()
-    arguments.exit_signal = 0
-    let pid = nemo_clone3(&arguments)
-    guard pid >= 0 else { throw .last("make the process of the Landlock canary") }
-    if pid == 0 {
-      close(pair.near.raw)
-      var byte: UInt8 = 0
-      _ = read(pair.far.raw, &byte, 1)
-      _exit(0)
+    pid = nemo_bystander()
+    guard pid >= 0 else {
+      throw .last("make the process of the Landlock canary", advice: "limits on processes must leave room for one more")
     }
-    self.pid = pid
-    rope = pair.keepNear().take()
   }
 
-  func end() {
-    close(rope)
-    let all: Int32 = 0x4000_0000  // __WALL
-    while waitpid(pid, nil, all) < 0 && nemo_get_errno() == EINTR {}
-  }
+  func end() { nemo_dismiss_bystander(pid) }
 }

@@ -67,6 +67,10 @@ int nemo_landlock_create_ruleset(uint64_t files, uint64_t ports, uint64_t scopes
 int nemo_landlock_allow_path(int ruleset, int path, uint64_t allowed);
 int nemo_landlock_allow_port(int ruleset, uint16_t port, uint64_t allowed);
 int nemo_landlock_restrict_self(int ruleset, uint32_t flags);
+// Makes a process of the caller's user that does nothing, sends no signal when it ends, and ends by itself after 10 s. At most one at a time.
+pid_t nemo_bystander(void);
+// Ends and reaps it.
+void nemo_dismiss_bystander(pid_t pid);
 
 // Brings the loopback interface of the current network namespace up.
 int nemo_loopback_up(void);
