@@ -8,8 +8,17 @@ let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
 ]
 
+// The implicit imports would link the regular expressions' and the concurrency's runtime into every executable.
+let hot =
+  strict + [
+    .unsafeFlags([
+      "-Xfrontend", "-disable-implicit-string-processing-module-import",
+      "-Xfrontend", "-disable-implicit-concurrency-module-import",
+    ])
+  ]
+
 func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+  .target(name: name, dependencies: dependencies, swiftSettings: hot)
 }
 
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -32,26 +41,26 @@ let package = Package(
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
     area("NemoLandlock", ["NemoMounts", "NemoOCI", "NemoKernel", "CKernel"]),
+    area("NemoNetwork", ["CKernel", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area(
       "NemoRuntime",
       [
-        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI", "NemoJSON",
-        "NemoKernel",
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoNetwork", "NemoOCI",
+        "NemoJSON", "NemoKernel",
       ]),
     area(
       "NemoCommands",
       [
         "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI",
-        "NemoJSON",
-        "NemoKernel",
+        "NemoJSON", "NemoKernel",
       ]),
     .executableTarget(
-      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: strict,
+      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: hot,
       linkerSettings: [
         .unsafeFlags(
           [
             "-static-executable", "-no-toolchain-stdlib-rpath", "-use-ld=lld", "-Xclang-linker", "-static-pie",
-            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
+            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr", "-Xlinker", "--entry=nemo_start",
           ], .when(configuration: .release))
       ]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
@@ -59,6 +68,7 @@ let package = Package(
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
     tests("NemoLandlock", ["NemoLandlock", "NemoOCI", "NemoKernel"]),
+    tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )

@@ -52,7 +52,7 @@ extension NemoshellProgram {
     json.beginObject()
     enabled("idmap", true, &json)
     json.endObject()
-    enabled("netDevices", false, &json)
+    enabled("netDevices", true, &json)
     json.endObject()
     json.key("annotations")
     json.beginObject()

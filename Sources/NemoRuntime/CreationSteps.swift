@@ -4,6 +4,7 @@ import NemoCgroup
 import NemoJSON
 import NemoKernel
 import NemoMounts
+import NemoNetwork
 import NemoOCI
 
 /// A container that waits for its start.
@@ -13,6 +14,8 @@ public struct MadeContainer: ~Copyable {
   let channel: OwnedDescriptor
   let directory: ContainerDirectory
   let configuration: Configuration
+  /// Where the program says that it is ready, when somebody wants to know and this process starts it.
+  let notify: NotifySocket?
 
   /// The pid of its first process.
   public var pid: Int32 { record.process?.pid ?? 0 }
@@ -22,12 +25,14 @@ extension Creation {
   /// The runtime's half of the protocol in ``Channel``, up to `ready`.
   func connect(
     channel: Channel, _ pid: inout Int32, _ plan: InitPlan, _ cgroup: any CgroupManager, _ record: inout StateRecord,
-    _ directory: borrowing ContainerDirectory
+    _ directory: borrowing ContainerDirectory, _ devices: inout DeviceTransfer?
   ) throws(Failure) {
+    // The process listens for nothing else while it waits for its network devices.
+    let movesDevices = !configuration.linux.netDevices.isEmpty
     do throws(Failure) {
       if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, procfs) }
       try mapUsers(pid, plan, channel)
-      try attachCgroup(cgroup, channel)
+      if !movesDevices { try attachCgroup(cgroup, channel) }
       // While the process mounts; it becomes the state when the process is ready.
       try stage(pid, &record, directory)
     } catch {
@@ -52,6 +57,10 @@ extension Creation {
         known = true
         try stage(pid, &record, directory)
       case .landlock: landlock += message.body
+      case .network:
+        try move(message, &devices)
+        try channel.send(.proceed)
+        try attachCgroup(cgroup, channel)
       case .mounted:
         let state = plan.hookState("creating", pid)
         try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
@@ -71,6 +80,19 @@ extension Creation {
       try Files.replace(
         ContainerDirectory.landlockName, in: directory.descriptor.raw, with: landlock, durable: false)
     }
+  }
+
+  /// Moves the network devices into the namespace that the process opened.
+  private func move(_ message: Channel.Message, _ devices: inout DeviceTransfer?) throws(Failure) {
+    guard message.descriptors.count == 2 else { throw Failure("receive the container's network namespace") }
+    var transfer = try DeviceTransfer(
+      namespace: OwnedDescriptor(adopting: message.descriptors[0]),
+      socket: NetlinkSocket(adopting: message.descriptors[1]))
+    do throws(Failure) { try transfer.move(configuration.linux.netDevices) } catch {
+      devices = consume transfer
+      throw error
+    }
+    devices = consume transfer
   }
 
   private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)

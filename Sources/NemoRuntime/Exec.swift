@@ -82,13 +82,11 @@ public struct Execution: ~Copyable {
       warnings += compiled.warnings
     }
     for warning in warnings { context.warn(warning) }
-    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
-      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
-    }
     self.setup = ProcessSetup(
       process: process, capabilities: capabilities, filter: filter,
-      landlock: try container.landlockPlan(process.landlock),
-      keyring: "_ses.\(options.id)", preserved: options.preserveFDs, setgroupsDenied: false)
+      landlock: try container.landlockPlan(process.landlock), keyring: "_ses.\(options.id)",
+      preserved: options.preserveFDs, setgroupsDenied: false,
+      keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))
     self.warn = context.warn
     self.container = container
     self.pidfd = pidfd
@@ -124,9 +122,6 @@ public struct Execution: ~Copyable {
     if options.noNewPrivileges { process.noNewPrivileges = true }
     if !options.apparmor.isEmpty { process.apparmorProfile = options.apparmor }
     if !options.processLabel.isEmpty { process.selinuxLabel = options.processLabel }
-    for name in options.capabilities where !Capabilities.names.contains(name) {
-      throw Failure("exec --cap", reason: "unknown capability \"\(name)\"")
-    }
     if !options.capabilities.isEmpty {
       var sets = process.capabilities ?? CapabilitySets()
       sets.bounding += options.capabilities

@@ -42,10 +42,24 @@ public enum Foreground {
     // From here on the container is anybody's: other verbs may work on it while this one waits.
     made.directory.unlock()
     link.closeFar()
-    guard let session else { return 0 }
-    let status = try ForegroundSession(pid: pid, signals: session, console: link.near).wait()
+    guard let session else {
+      try awaitReadiness(of: made, context)
+      return 0
+    }
+    let status = try ForegroundSession(
+      pid: pid, signals: session, console: link.near, notify: made.notify, warn: context.warn
+    ).wait()
     if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
     return status
+  }
+
+  /// For a service manager, a container that runs on its own counts as started when its program says so.
+  private static func awaitReadiness(of made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
+    guard var notify = made.notify else { return }
+    let pidfd = nemo_pidfd_open(made.pid, 0)
+    guard pidfd >= 0 else { throw .last("pidfd_open") }
+    defer { close(pidfd) }
+    notify.wait(pid: made.pid, pidfd: pidfd, context)
   }
 
   private static func remove(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
@@ -77,7 +91,9 @@ public enum Foreground {
     try executed.start()
     link.closeFar()
     guard let session else { return 0 }
-    return try ForegroundSession(pid: pid, signals: session, console: link.near).wait()
+    return try ForegroundSession(
+      pid: pid, signals: session, console: link.near, notify: nil, warn: context.warn
+    ).wait()
   }
 }
 

@@ -27,6 +27,8 @@ public enum Lifecycle {
     let status = try container.status()
     guard status == .created else { throw container.wrongState("start", status) }
     let directory = container.directory.descriptor.raw
+    var notify = try NotifySocket(container.directory)
+    let pidfd = notify == nil ? nil : try container.pidfd()
     let name = ContainerDirectory.fifoName
     let reader = try Files.open(name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, at: directory)
     do {
@@ -41,6 +43,10 @@ public enum Lifecycle {
     if container.record.laterHooks.contains("poststart") {
       try poststart(container.configuration().hooks.poststart, container)
     }
+    guard let pidfd else { return }
+    // Other verbs may work on it meanwhile.
+    container.directory.unlock()
+    notify?.wait(pid: container.record.process?.pid ?? 0, pidfd: pidfd.raw, context)
   }
 
   private static func waitForExecution(_ fifo: Int32) -> Failure? {

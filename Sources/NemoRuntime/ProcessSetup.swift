@@ -23,6 +23,8 @@ struct ProcessSetup {
   let preserved: UInt32
   /// Whether the user namespace denies setgroups(2).
   let setgroupsDenied: Bool
+  /// Whether the caller's supplementary groups stay, instead of those of the configuration.
+  let keepsGroups: Bool
 
   /// Everything else that needs the runtime's privileges; before the identity changes.
   func prepare() throws(Failure) {
@@ -81,12 +83,7 @@ struct ProcessSetup {
     try capabilities.dropBounding()
     guard nemo_prctl(ProcessControl.keepCapabilities, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
     let user = process.user
-    if !setgroupsDenied {
-      let result = user.additionalGids.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
-      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
-    } else if !user.additionalGids.isEmpty {
-      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
-    }
+    if !keepsGroups { try setGroups(user.additionalGids) }
     guard nemo_setresgid(user.gid, user.gid, user.gid) == 0 else {
       throw .last("set gid \(user.gid)", "/process/user/gid")
     }
@@ -97,6 +94,15 @@ struct ProcessSetup {
     try capabilities.apply()
     ChildProcess.dieWithRuntime()
     return listener
+  }
+
+  private func setGroups(_ groups: [UInt32]) throws(Failure) {
+    if !setgroupsDenied {
+      let result = groups.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
+      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
+    } else if !groups.isEmpty {
+      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
+    }
   }
 
   /// A filter needs no_new_privs or CAP_SYS_ADMIN; one that notifies is handed over while the runtime still listens.

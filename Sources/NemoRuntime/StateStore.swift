@@ -13,6 +13,8 @@ public struct StateStore: ~Copyable {
   public static let configurationLimit = 32 << 20
   static let stateLimit = 8 << 20
   static let deletingPrefix = ".deleting-"
+  /// Levels of directories that are removed with a container's state.
+  static let depthLimit = 64
 
   /// The absolute root directory.
   public let path: String
@@ -112,14 +114,25 @@ public struct StateStore: ~Copyable {
   }
 
   private func removeDoomed(_ name: String, _ fd: Int32) throws(Failure) {
-    for entry in try Files.list(".", at: fd) {
-      let gone = unlinkat(fd, entry, 0) == 0 || nemo_get_errno() == ENOENT || unlinkat(fd, entry, AT_REMOVEDIR) == 0
-      guard gone else {
-        throw .last("remove", "\(path)/\(name)/\(entry)")
-      }
-    }
+    try empty(fd, "\(path)/\(name)")
     guard unlinkat(root.raw, name, AT_REMOVEDIR) == 0 || nemo_get_errno() == ENOENT else {
       throw .last("remove", "\(path)/\(name)")
+    }
+  }
+
+  /// Removes what is in a directory. Of those below it a container with every capability may have written to one.
+  private func empty(_ directory: Int32, _ path: String, depth: Int = 0) throws(Failure) {
+    for entry in try Files.list(".", at: directory) {
+      let gone =
+        unlinkat(directory, entry, 0) == 0 || nemo_get_errno() == ENOENT
+        || unlinkat(directory, entry, AT_REMOVEDIR) == 0
+      if gone { continue }
+      guard nemo_get_errno() == ENOTEMPTY, depth < StateStore.depthLimit else {
+        throw .last("remove", "\(path)/\(entry)")
+      }
+      let below = try Files.open(entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory)
+      try empty(below.raw, "\(path)/\(entry)", depth: depth + 1)
+      guard unlinkat(directory, entry, AT_REMOVEDIR) == 0 else { throw .last("remove", "\(path)/\(entry)") }
     }
   }
 

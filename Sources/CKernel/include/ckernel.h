@@ -79,8 +79,11 @@ int nemo_loopback_up(void);
 ssize_t nemo_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);
 // Receives bytes and at most `capacity` descriptors (close-on-exec); `*count` is how many came. Truncated control data is EMSGSIZE.
 ssize_t nemo_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, size_t capacity, size_t *count);
-// Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. Paths longer than sun_path are ENAMETOOLONG. Returns the socket.
+// Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. A path that begins with '@' is an abstract name (unix(7)). Paths
+// longer than sun_path are ENAMETOOLONG. Returns the socket.
 int nemo_unix_connect(const char *path, int type);
+// Makes a close-on-exec, non-blocking unix socket with a name in the file system. Returns the socket.
+int nemo_unix_bind(const char *path, int type);
 
 // eventfd(2) with 0, close-on-exec, non-blocking.
 int nemo_eventfd(void);
