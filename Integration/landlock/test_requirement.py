@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from harness.terminal import DescriptorSocket
 from locking import ADD_RULE, CREATE_RULESET, FILES, PORTS, RESTRICT_SELF, SCOPES, everything, landlock
 
 READ = ["read_file", "read_dir"]
@@ -154,6 +155,17 @@ def test_filter_that_forbids_the_calls(runtime, bundle):
     bundle.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": names, "action": "SCMP_ACT_ERRNO"}]}
     bundle.config["process"].update(landlock=everything(), args=["/bin/lock", "read", "/other/file"])
     assert runtime.run(bundle).out == "EACCES\n"
+
+
+def test_filter_that_notifies(runtime, bundle, work):
+    """It is there before Landlock, and has let the calls through."""
+    with DescriptorSocket(f"{work}/agent") as agent:
+        rule = {"names": ["getppid"], "action": "SCMP_ACT_NOTIFY"}
+        bundle.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": agent.path, "syscalls": [rule]}
+        bundle.config["process"].update(landlock=everything(), args=["/bin/sleep", "100"])
+        id = runtime.start_detached(bundle)
+        assert len(agent.receive()[1]) == 1
+        assert runtime.state(id)["status"] == "running"
 
 
 def test_annotation(runtime, bundle):
