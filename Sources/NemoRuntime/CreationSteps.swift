@@ -41,7 +41,6 @@ extension Creation {
       throw error
     }
     var ready = false
-    var landlock: [UInt8] = []
     var known = !plan.namespaces.needsSecondClone
     while !(ready && known), let message = try channel.next() {
       switch message.kind {
@@ -56,7 +55,7 @@ extension Creation {
         pid = second
         known = true
         try stage(pid, &record, directory)
-      case .landlock: landlock += message.body
+      case .landlock: try directory.recordLandlock(message.body)
       case .network:
         try move(message, &devices)
         try channel.send(.proceed)
@@ -76,10 +75,6 @@ extension Creation {
       }
     }
     guard ready && known else { throw silence(pid) }
-    if !landlock.isEmpty {
-      try Files.replace(
-        ContainerDirectory.landlockName, in: directory.descriptor.raw, with: landlock, durable: false)
-    }
   }
 
   /// Moves the network devices into the namespace that the process opened.

@@ -1,3 +1,4 @@
+import Glibc
 import NemoKernel
 import NemoLandlock
 import NemoOCI
@@ -11,6 +12,16 @@ extension LandlockPlan {
     var result = [LandlockPlan.enforcedAnnotation: summary]
     if !dropped.isEmpty { result[LandlockPlan.degradedAnnotation] = "landlock: " + dropped.joined(separator: ", ") }
     return result
+  }
+}
+
+extension ContainerDirectory {
+  /// Writes down more of the files of the rules. Without a committed record the container is none, so a part of them harms nobody.
+  func recordLandlock(_ lines: [UInt8]) throws(Failure) {
+    let name = ContainerDirectory.landlockName
+    let flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW
+    let file = try Files.open(name, flags, mode: 0o600, at: descriptor.raw)
+    try Files.writeAll(file.raw, lines, subject: "\(path)/\(name)")
   }
 }
 
