@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -355,3 +356,21 @@ def test_images_are_built(podman):
     podman("build", *flags, "-t", "nemoshell.test/built", "-", stdin=recipe).ok()
     assert podman.run("nemoshell.test/built", "cat", "/built").ok().out == "built\n"
     podman("image", "rm", "nemoshell.test/built").ok()
+
+
+def test_readiness_for_a_service_manager(podman, debian_in_podman):
+    """`--sdnotify container`: what the container says to its NOTIFY_SOCKET reaches Podman's."""
+    say = ("import os, socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+           "s.connect(os.environ['NOTIFY_SOCKET']); s.send(b'READY=1'); time.sleep(100)")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{podman.enclosure.work}/notify")
+        manager.settimeout(20)
+        podman.environment["NOTIFY_SOCKET"] = f"{podman.enclosure.work}/notify"
+        try:
+            c = podman.detached("--sdnotify", "container", debian_in_podman, "python3", "-c", say)
+        finally:
+            del podman.environment["NOTIFY_SOCKET"]
+        said = ""
+        while "READY=1" not in said:
+            said += manager.recv(4096).decode() + "\n"
+    assert podman.inspect(c, "State.Running") is True

@@ -96,6 +96,22 @@ def test_comes_back_when_the_container_cannot_be_made(runtime, bundle, link):
     assert ",UP" not in peer, peer
 
 
+@pytest.mark.parametrize("call", ["sendto", "recvfrom"])
+@pytest.mark.parametrize("number", range(1, 8))
+def test_comes_back_after_any_failed_request(runtime, bundle, link, call, number):
+    """Requests to the kernel that fail, one after another: refused, and the host has the device as it was."""
+    ip("address", "add", "10.77.0.2/24", "dev", link)
+    ip("link", "set", link, "up")
+    bundle.config["linux"]["netDevices"] = {link: {"name": "eth0"}}
+    bundle.save()
+    command = runtime.argv("create", "--bundle", bundle.path, runtime.new_id())
+    r = subprocess.run(["strace", "-qq", "-f", "-o", "/dev/null", "-e", f"inject={call}:error=EIO:when={number}", *command],
+                       capture_output=True, text=True, timeout=20)
+    assert r.returncode == 1 and f"/linux/netDevices/{link}: " in r.stderr and "EIO" in r.stderr, r.stderr
+    shown = ip("address", "show", link)
+    assert "10.77.0.2/24" in shown and ",UP" in shown, shown
+
+
 def test_template(runtime, bundle, link):
     """%d becomes the lowest number that is free (config-linux.md, "Network Devices")."""
     bundle.config["linux"]["netDevices"] = {link: {"name": "net%d"}, link + "p": {"name": "net%d"}}

@@ -116,6 +116,7 @@ public struct DeviceTransfer: ~Copyable {
 
   private static func explained(_ failure: Failure, _ device: String) -> Failure {
     var failure = failure
+    failure.reason = [failure.operation, failure.reason].filter { !$0.isEmpty }.joined(separator: ": ")
     failure.operation = ""
     failure.subject = "/linux/netDevices/" + JSONNode.escape(device)
     if failure.errno == .notPermitted || failure.errno == .accessDenied {
