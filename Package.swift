@@ -4,6 +4,9 @@ import PackageDescription
 // Everything below is the hot side: single-threaded, no Foundation, linked into one static-pie executable.
 // Dependence points one way: nemoshell -> NemoCommands -> NemoRuntime -> kernel areas -> NemoOCI -> NemoJSON -> NemoKernel -> C.
 
+// The commit for `--version`, from the Makefile. `Context.gitInformation` is kept with the evaluated manifest, and would be old.
+let commit = Context.environment["NEMOSHELL_COMMIT"] ?? ""
+
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
 ]
@@ -29,7 +32,11 @@ let package = Package(
   name: "nemoshell",
   products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
   targets: [
-    .target(name: "CKernel", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]),
+    .target(
+      name: "CKernel",
+      cSettings: [
+        .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"]), .define("NEMO_COMMIT", to: "\"\(commit)\""),
+      ]),
     .systemLibrary(name: "CSeccomp"),
     .systemLibrary(name: "CJansson"),
     .systemLibrary(name: "CCap"),

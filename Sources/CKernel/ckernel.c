@@ -55,6 +55,7 @@ int nemo_pidfd_send_signal(int pidfd, int signal) { return (int)syscall(SYS_pidf
 int nemo_pidfd_getfd(int pidfd, int target) { return (int)syscall(SYS_pidfd_getfd, pidfd, target, 0); }
 int nemo_setns(int fd, int flags) { return setns(fd, flags); }
 int nemo_unshare(int flags) { return unshare(flags); }
+long nemo_getdents(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
 int nemo_close_range(unsigned int first, unsigned int last, unsigned int flags) {
   return (int)syscall(SYS_close_range, first, last, flags);
 }
@@ -315,3 +316,5 @@ void nemo_syslog(const char *identity, int priority, const char *text) {
   syslog(priority, "%s", text);
   closelog();
 }
+
+const char *nemo_build_commit(void) { return NEMO_COMMIT; }

@@ -115,14 +115,12 @@ struct Creation: ~Copyable {
     throws(Failure)
   {
     do throws(Failure) {
-      if cause.operation != Creation.occupied { try cgroup.remove() }
+      try cgroup.remove()
       try store.remove(directory)
     } catch {
       throw cause.within("\(error.message), while cleaning up after")
     }
   }
-
-  private static let occupied = "container's cgroup is not empty"
 
   /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
   private func refuseUnsupported() throws(Failure) {
@@ -229,18 +227,18 @@ struct Creation: ~Copyable {
     -> OwnedDescriptor
   {
     let pair = try Descriptors.socketPair()
-    let flags = UInt64(UInt32(bitPattern: namespaces.cloneFlags))
+    let flags = namespaces.cloneFlags
+    let cgroup = try plan.cgroup.openForClone(making: true)
+    defer { if cgroup >= 0 { close(cgroup) } }
     pid = try namespaces.around { () throws(Failure) in
-      var arguments = nemo_clone_args()
-      arguments.flags = flags
-      arguments.exit_signal = UInt64(SIGCHLD)
-      let pid = nemo_clone3(&arguments)
+      let pid = ChildProcess.clone(flags: flags, into: cgroup)
       guard pid >= 0 else { throw .last("clone the container's process") }
       return pid
     }
     if pid == 0 {
       // The other end is closed with it: the runtime's death then shows as a closed channel.
       let socket = pair.keepFar().take()
+      if cgroup >= 0 { close(cgroup) }
       ContainerInit.run(plan, Channel(socket: socket))
     }
     close(plan.tree)

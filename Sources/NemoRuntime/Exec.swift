@@ -169,9 +169,9 @@ public struct Execution: ~Copyable {
   public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
     guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
     let pair = try Descriptors.socketPair()
-    var arguments = nemo_clone_args()
-    arguments.exit_signal = UInt64(SIGCHLD)
-    let outer = nemo_clone3(&arguments)
+    let unified = try cgroup.openForClone(making: false)
+    defer { if unified >= 0 { close(unified) } }
+    let outer = ChildProcess.clone(flags: 0, into: unified)
     guard outer >= 0 else { throw .last("clone the process") }
     if outer == 0 {
       // The runtime's death then shows as a closed channel.

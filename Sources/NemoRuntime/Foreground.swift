@@ -39,18 +39,24 @@ public enum Foreground {
       _ = Children.reap(pid)
       throw error
     }
-    // From here on the container is anybody's: other verbs may work on it while this one waits.
-    made.directory.unlock()
-    link.closeFar()
-    guard let session else {
-      try awaitReadiness(of: made, context)
-      return 0
+    do throws(Failure) {
+      // From here on the container is anybody's: other verbs may work on it while this one waits.
+      try made.directory.unlock()
+      link.closeFar()
+      guard let session else {
+        try awaitReadiness(of: made, context)
+        return 0
+      }
+      let status = try ForegroundSession(
+        pid: pid, signals: session, console: link.near, notify: made.notify, warn: context.warn
+      ).wait()
+      if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
+      return status
+    } catch {
+      // Nobody waits for it any more; and a removal that failed may succeed now.
+      try remove(made, context)
+      throw error
     }
-    let status = try ForegroundSession(
-      pid: pid, signals: session, console: link.near, notify: made.notify, warn: context.warn
-    ).wait()
-    if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
-    return status
   }
 
   /// For a service manager, a container that runs on its own counts as started when its program says so.

@@ -45,7 +45,7 @@ public enum Lifecycle {
     }
     guard let pidfd else { return }
     // Other verbs may work on it meanwhile.
-    container.directory.unlock()
+    try container.directory.unlock()
     notify?.wait(pid: container.record.process?.pid ?? 0, pidfd: pidfd.raw, context)
   }
 

@@ -162,7 +162,7 @@ struct ProcessSetup {
     var environment = process.env
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
-      environment.append("HOME=" + PasswordFile.home(of: process.user.uid))
+      environment.append("HOME=" + (try PasswordFile.home(of: process.user.uid)))
     }
     if let count = getenv("LISTEN_FDS") {
       // Socket activation (sd_listen_fds(3)): the receiver checks that the descriptors are meant for it.
@@ -252,14 +252,16 @@ enum Executable {
 enum PasswordFile {
   static let limit = 1 << 20
 
-  /// The home directory of `uid`, or `/`.
-  static func home(of uid: UInt32) -> String {
-    guard let fd = try? Files.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY),
-      let status = try? Files.status(of: fd.raw), status.st_mode & S_IFMT == S_IFREG
-    else { return "/" }
+  /// The home directory of `uid`, or `/` where no regular file says one.
+  static func home(of uid: UInt32) throws(Failure) -> String {
+    let path = "/etc/passwd"
+    guard let fd = try? Files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return "/" }
+    let status = try Files.status(of: fd.raw, subject: path)
+    guard status.st_mode & S_IFMT == S_IFREG else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))
     let n = bytes.withUnsafeMutableBytes { read(fd.raw, $0.baseAddress, $0.count) }
-    for line in bytes[..<max(n, 0)].split(separator: 10) {
+    guard n >= 0 else { throw .last("read", path) }
+    for line in bytes[..<n].split(separator: 10) {
       let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)
       guard fields.count >= 6, UInt32(String(decoding: fields[2], as: UTF8.self)) == uid else { continue }
       let home = String(decoding: fields[5], as: UTF8.self)

@@ -93,7 +93,7 @@ public struct StateStore: ~Copyable {
 
   /// The ids that have a directory, sorted.
   public func ids() throws(Failure) -> [String] {
-    try Files.list(".", at: root.raw).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }.sorted()
+    try Files.names(in: root.raw, subject: path).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }.sorted()
   }
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
@@ -122,7 +122,7 @@ public struct StateStore: ~Copyable {
 
   /// Removes what is in a directory. Of those below it a container with every capability may have written to one.
   private func empty(_ directory: Int32, _ path: String, depth: Int = 0) throws(Failure) {
-    for entry in try Files.list(".", at: directory) {
+    for entry in try Files.names(in: directory, subject: path) {
       let gone =
         unlinkat(directory, entry, 0) == 0 || nemo_get_errno() == ENOENT
         || unlinkat(directory, entry, AT_REMOVEDIR) == 0
@@ -138,7 +138,7 @@ public struct StateStore: ~Copyable {
 
   /// Finishes removals that a killed `delete` left. One that another `delete` is just finishing is gone meanwhile.
   func sweep() throws(Failure) {
-    for name in try Files.list(".", at: root.raw) where name.hasPrefix(StateStore.deletingPrefix) {
+    for name in try Files.names(in: root.raw, subject: path) where name.hasPrefix(StateStore.deletingPrefix) {
       do throws(Failure) {
         let fd = try Files.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
         try removeDoomed(name, fd.raw)
@@ -198,7 +198,11 @@ struct ContainerDirectory: ~Copyable {
     }
   }
 
-  func unlock() { flock(descriptor.raw, LOCK_UN) }
+
+  /// Lets other verbs at the container while this one goes on.
+  func unlock() throws(Failure) {
+    guard flock(descriptor.raw, LOCK_UN) == 0 else { throw .last("unlock container", id) }
+  }
 
   /// The record; an empty directory means that its maker died, or has not come so far.
   func record() throws(Failure) -> StateRecord {
