@@ -344,6 +344,12 @@ def test_preserve_fds(podman):
     assert r.stdout == b"handed over\n", r
 
 
+def test_keep_groups(podman):
+    argv = podman.argv("run", "--rm", "--group-add", "keep-groups", BUSYBOX, "grep", "Groups", "/proc/self/status")
+    r = subprocess.run(["setpriv", "--groups", "4242", *argv], env=podman.environment, capture_output=True, timeout=30)
+    assert r.stdout.split() == [b"Groups:", b"4242"], r
+
+
 def test_a_root_file_system_without_an_image(podman, work):
     rootfs = busybox_rootfs(f"{work}/rootfs")
     assert podman.run("--rootfs", rootfs, "ls", "-d", "/bin").ok().out == "/bin\n"

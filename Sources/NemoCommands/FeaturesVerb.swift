@@ -57,6 +57,7 @@ extension NemoshellProgram {
     json.key("annotations")
     json.beginObject()
     json.member("io.github.seccomp.libseccomp.version", Seccomp.libraryVersion)
+    // The name by which callers ask any runtime; crun answers to it too.
     json.member("org.opencontainers.runc.checkpoint.enabled", "false")
     json.endObject()
     json.member("potentiallyUnsafeConfigAnnotations", [String]())

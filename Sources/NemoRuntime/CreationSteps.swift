@@ -93,7 +93,7 @@ extension Creation {
   private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)
     throws(Failure)
   {
-    record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
+    record.process = try ProcessIdentity(ofChild: pid, procfs)
     try directory.stage(record)
   }
 
@@ -159,9 +159,7 @@ enum PidFile {
   /// Sends a pidfd over the unix socket at `path` (`--pidfd-socket`).
   static func sendPidfd(_ pid: Int32, to path: String) throws(Failure) {
     if path.isEmpty { return }
-    let fd = nemo_pidfd_open(pid, 0)
-    guard fd >= 0 else { throw .last("pidfd_open") }
-    let pidfd = OwnedDescriptor(adopting: fd)
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     let socket = try Descriptors.connect(path)
     try Descriptors.send(Array("pidfd".utf8), [pidfd.raw], over: socket.raw, subject: path)
   }
@@ -171,13 +169,11 @@ enum PidFile {
 enum SeccompAgent {
   /// The listener that process `pid` offered.
   static func take(_ message: Channel.Message, from pid: Int32) throws(Failure) -> Int32 {
-    let pidfd = nemo_pidfd_open(pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     guard let number = Int32(String(decoding: message.body, as: UTF8.self)) else {
       throw Failure("receive the seccomp listener")
     }
-    let listener = nemo_pidfd_getfd(pidfd, number)
+    let listener = nemo_pidfd_getfd(pidfd.raw, number)
     guard listener >= 0 else { throw .last("receive the seccomp listener") }
     return listener
   }

@@ -62,10 +62,8 @@ public enum Foreground {
   /// For a service manager, a container that runs on its own counts as started when its program says so.
   private static func awaitReadiness(of made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
     guard var notify = made.notify else { return }
-    let pidfd = nemo_pidfd_open(made.pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
-    notify.wait(pid: made.pid, pidfd: pidfd, context)
+    let pidfd = try OwnedDescriptor(pidfdOf: made.pid)
+    notify.wait(pid: made.pid, pidfd: pidfd.raw, context)
   }
 
   private static func remove(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {

@@ -27,9 +27,7 @@ struct ForegroundSession {
 
   /// The exit status: the program's, or 128 + N for signal N.
   func wait() throws(Failure) -> Int32 {
-    let pidfd = nemo_pidfd_open(pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     var relay: TerminalRelay?
     if console >= 0 {
       let (_, descriptors) = try Descriptors.receive(over: console, limit: 4096, descriptors: 1, subject: "terminal")
@@ -40,13 +38,13 @@ struct ForegroundSession {
     var notify = notify
     while true {
       var entries = [
-        pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: pidfd.raw, events: Int16(POLLIN), revents: 0),
         pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
       ]
       if let notify { entries.append(pollfd(fd: notify.socket, events: Int16(POLLIN), revents: 0)) }
       relay?.add(to: &entries)
       if poll(&entries, UInt(entries.count), -1) < 0 && nemo_get_errno() != EINTR { throw .last("poll") }
-      if entries[1].revents != 0 { forward(pidfd, &relay) }
+      if entries[1].revents != 0 { forward(pidfd.raw, &relay) }
       if notify != nil, entries[2].revents != 0 { pass(&notify) }
       relay?.carry(entries)
       if entries[0].revents != 0 { break }

@@ -93,7 +93,8 @@ public struct StateStore: ~Copyable {
 
   /// The ids that have a directory, sorted.
   public func ids() throws(Failure) -> [String] {
-    try Files.names(in: root.raw, subject: path).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }.sorted()
+    try Files.names(in: root.raw, subject: path).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }
+      .sorted()
   }
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
@@ -197,7 +198,6 @@ struct ContainerDirectory: ~Copyable {
       throw .last("write state", path)
     }
   }
-
 
   /// Lets other verbs at the container while this one goes on.
   func unlock() throws(Failure) {
