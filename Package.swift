@@ -47,18 +47,19 @@ let package = Package(
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
+    area("NemoLandlock", ["NemoMounts", "NemoOCI", "NemoKernel", "CKernel"]),
     area("NemoNetwork", ["CKernel", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area(
       "NemoRuntime",
       [
-        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoNetwork", "NemoOCI", "NemoJSON",
-        "NemoKernel",
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoNetwork", "NemoOCI",
+        "NemoJSON", "NemoKernel",
       ]),
     area(
       "NemoCommands",
       [
-        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON",
-        "NemoKernel",
+        "NemoRuntime", "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoLandlock", "NemoOCI",
+        "NemoJSON", "NemoKernel",
       ]),
     .executableTarget(
       name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: hot,
@@ -76,6 +77,7 @@ let package = Package(
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoLandlock", ["NemoLandlock", "NemoOCI", "NemoKernel"]),
     tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]

@@ -24,6 +24,11 @@ def full_config():
         oomScoreAdj=10,
         env=["PATH=/bin", "A=b"],
         user={"uid": 0, "gid": 0, "umask": 18, "additionalGids": [5, 6]},
+        landlock={"ruleset": {"handledAccessFS": ["make_sock"], "handledAccessNet": ["bind_tcp"], "scoped": ["signal"],
+                              "flags": ["log_subdomains_off"]},
+                  "rules": {"pathBeneath": [{"allowedAccess": ["make_sock"], "paths": ["/tmp"], "optional": True}],
+                            "netPort": [{"allowedAccess": ["bind_tcp"], "ports": [80]}]},
+                  "bestEffort": ["signal"]},
     )
     config["domainname"] = "domain"
     config["annotations"] = {"org.example.key": "value"}

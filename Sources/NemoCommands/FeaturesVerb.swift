@@ -40,6 +40,7 @@ extension NemoshellProgram {
     json.endObject()
     enabled("apparmor", true, &json)
     enabled("selinux", true, &json)
+    landlockFeatures(&json)
     enabled("intelRdt", false, &json)
     json.key("memoryPolicy")
     json.beginObject()

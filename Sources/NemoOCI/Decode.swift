@@ -33,6 +33,7 @@ extension Configuration {
     if let hooks = try node.field("hooks") { self.hooks = try Hooks(hooks) }
     if let linux = try node.field("linux") { self.linux = try LinuxConfiguration(linux) }
     annotations = try node.textMap("annotations")
+    try takeLandlockAnnotation()
     // Before version 1.3 of the specification a limit of 0 was none, and engines of that time write it.
     if linux.resources.pidsLimit == 0, SpecificationVersion.minor(ociVersion) < 3 { linux.resources.pidsLimit = -1 }
   }

@@ -28,6 +28,7 @@ extension Process {
     if let affinity = try node.field("execCPUAffinity") { execCPUAffinity = try ExecCPUAffinity(affinity) }
     apparmorProfile = try node.text("apparmorProfile")
     selinuxLabel = try node.text("selinuxLabel")
+    if let landlock = try node.field("landlock") { self.landlock = try Landlock(landlock) }
   }
 
   /// `NAME=value` with a name (environ(7)).

@@ -14,4 +14,8 @@ enum Limits {
   static let minors: ClosedRange<Int64> = 0...0xfffff
   /// Seconds; above it a hook's time-out in nanoseconds would not fit 64 bits.
   static let hookTimeout = 1...9_000_000_000
+  /// Bytes of a path (PATH_MAX without the end).
+  static let pathLength = 4095
+  /// Paths, and ports, of a Landlock ruleset: each is opened at every start and every exec.
+  static let landlockRules = 4096
 }

@@ -30,6 +30,8 @@ public struct Process: Sendable, Equatable {
   public var apparmorProfile: String = ""
   /// SELinux process label; empty for none.
   public var selinuxLabel: String = ""
+  /// Landlock restrictions (spec/landlock.md).
+  public var landlock: Landlock? = nil
 
   /// Makes one; what is not given is absent.
   public init() {}

@@ -40,6 +40,10 @@ extension Process {
       seen |= bit
     }
     if let scheduler { try scheduler.validate(at: pointer + "/scheduler") }
+    if landlock != nil, !noNewPrivileges {
+      throw wrong(
+        pointer + "/noNewPrivileges", "must be true with landlock: the kernel restricts nobody who can gain privileges")
+    }
   }
 }
 

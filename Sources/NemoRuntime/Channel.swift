@@ -13,6 +13,7 @@ import NemoKernel
 ///      | -- proceed ------------->|   the devices are in
 ///      |<------- mounted ---------|   only when there are hooks: namespaces and mounts are ready, not yet pivoted
 ///      | -- proceed ------------->|   prestart and createRuntime hooks ran
+///      |<------- landlock --------|   only with Landlock: the files of its rules, in one or several messages
 ///      |<------- listener + fd ---|   only with seccomp NOTIFY
 ///      | -- proceed ------------->|
 ///      |<------- ready -----------|   everything but the last steps before execve is done
@@ -33,6 +34,7 @@ struct Channel {
     case start = 0x53  // S
     case warning = 0x57  // W
     case failed = 0x45  // E
+    case landlock = 0x4b  // K
     case process = 0x50  // P
   }
 
@@ -41,6 +43,11 @@ struct Channel {
     var body: [UInt8]
     var descriptors: [Int32]
   }
+
+  /// Bytes of a warning or a failure.
+  static let longestText = 12000
+  /// Lines of a `landlock` message, which have at most 42 bytes.
+  static let linesPerMessage = 256
 
   let socket: Int32
 
@@ -92,7 +99,7 @@ struct Channel {
       failure.operation, failure.subject, failure.errno.map { String($0.rawValue) } ?? "", failure.reason,
       failure.advice,
     ]
-    return Array(parts.joined(separator: "\u{1f}").utf8.prefix(12000))
+    return Array(parts.joined(separator: "\u{1f}").utf8.prefix(longestText))
   }
 
   static func decode(_ body: [UInt8]) -> Failure {

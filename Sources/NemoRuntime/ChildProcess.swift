@@ -1,6 +1,7 @@
 import CKernel
 import Glibc
 import NemoKernel
+import NemoLandlock
 import NemoOCI
 import NemoSeccomp
 
@@ -74,6 +75,23 @@ enum ChildProcess {
     }
   }
 
+  /// Makes the ruleset in the container's root, while the process may still open what its rules name. The runtime hears which files
+  /// they are, so that `exec` can make an equal one.
+  private static func openLandlock(_ plan: LandlockPlan?, _ channel: Channel) throws(Failure) -> LandlockRuleset? {
+    guard let plan else { return nil }
+    let root = try Files.open("/", O_PATH | O_DIRECTORY)
+    let ruleset = try plan.open(root: root.raw) { (text) throws(Failure) in
+      try channel.send(.warning, Array(text.utf8.prefix(Channel.longestText)))
+    }
+    guard let ruleset, plan.recorded == nil else { return ruleset }
+    let lines = PathIdentity.encode(ruleset.identities)
+    for start in stride(from: 0, to: lines.count, by: Channel.linesPerMessage) {
+      let part = lines[start..<min(start + Channel.linesPerMessage, lines.count)]
+      try channel.send(.landlock, Array(part.joined().utf8))
+    }
+    return ruleset
+  }
+
   /// The last steps that can be told to the runtime: identity, descriptors, working directory, program. After it only the start
   /// is missing.
   ///
@@ -81,6 +99,7 @@ enum ChildProcess {
   static func arm(_ setup: ProcessSetup, _ channel: Channel, keeping kept: Int32 = -1) throws(Failure) -> Program {
     // The filter may forbid what closes descriptors.
     try setup.closeForeign(keeping: [channel.socket, kept])
+    let ruleset = try openLandlock(setup.landlock, channel)
     try Descriptors.closeOnExec(from: 3 + setup.preserved)
     // The directory may be open to the runtime only, or to the user only.
     let entered = chdir(setup.process.cwd) == 0
@@ -91,7 +110,8 @@ enum ChildProcess {
       close(listener)
     }
     try setup.enterWorkingDirectory(entered: entered)
-    let program = try setup.resolve()
+    var program = try setup.resolve()
+    program.ruleset = ruleset
     // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
     outliveRuntime()
     try channel.send(.ready)

@@ -3,6 +3,7 @@ import Glibc
 import NemoCapabilities
 import NemoCgroup
 import NemoKernel
+import NemoLandlock
 import NemoMounts
 import NemoNetwork
 import NemoOCI
@@ -75,6 +76,7 @@ struct Creation: ~Copyable {
       ociVersion: configuration.ociVersion, id: options.id, bundle: options.bundle, rootfs: rootfsPath,
       created: Clock.now(),
       annotations: configuration.annotations, owner: getuid(), cgroup: cgroup.saved)
+    if let landlock = setup.landlock { record.annotations.merge(landlock.annotations) { $1 } }
     if !configuration.hooks.poststart.isEmpty { record.laterHooks.append("poststart") }
     if !configuration.hooks.poststop.isEmpty { record.laterHooks.append("poststop") }
     var pid: Int32 = 0
@@ -151,9 +153,11 @@ struct Creation: ~Copyable {
       filter = compiled.program
       warnings += compiled.warnings
     }
+    let landlock = try process.landlock.map { (landlock) throws(Failure) in try LandlockPlan(landlock) }
+    if let warning = landlock?.warning { warnings.append(warning) }
     for warning in warnings { context.warn(warning) }
     return ProcessSetup(
-      process: process, capabilities: capabilities, filter: filter,
+      process: process, capabilities: capabilities, filter: filter, landlock: landlock,
       keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs,
       setgroupsDenied: false,
       keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))

@@ -55,6 +55,7 @@ extension Creation {
         pid = second
         known = true
         try stage(pid, &record, directory)
+      case .landlock: try directory.recordLandlock(message.body)
       case .network:
         try move(message, &devices)
         try channel.send(.proceed)

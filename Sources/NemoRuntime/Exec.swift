@@ -3,6 +3,7 @@ import Glibc
 import NemoCapabilities
 import NemoCgroup
 import NemoKernel
+import NemoLandlock
 import NemoOCI
 import NemoSeccomp
 
@@ -57,6 +58,7 @@ public struct Execution: ~Copyable {
   private let linux: LinuxConfiguration
   private let cgroup: any CgroupManager
   private let pidfd: OwnedDescriptor
+  private let warn: (String) -> Void
 
   /// Checks the container and prepares the process.
   public init(_ options: ExecOptions, _ context: RuntimeContext) throws(Failure) {
@@ -81,9 +83,11 @@ public struct Execution: ~Copyable {
     }
     for warning in warnings { context.warn(warning) }
     self.setup = ProcessSetup(
-      process: process, capabilities: capabilities, filter: filter, keyring: "_ses.\(options.id)",
+      process: process, capabilities: capabilities, filter: filter,
+      landlock: try container.landlockPlan(process.landlock), keyring: "_ses.\(options.id)",
       preserved: options.preserveFDs, setgroupsDenied: false,
       keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))
+    self.warn = context.warn
     self.container = container
     self.pidfd = pidfd
     self.process = process
@@ -108,6 +112,7 @@ public struct Execution: ~Copyable {
       process.consoleSize = nil
       process.env = ProcessSetup.merge(options.env, into: process.env)
     }
+    try restrict(&process, by: configuration.process?.landlock)
     // A document that names no capabilities gets the container's.
     if process.capabilities == nil { process.capabilities = configuration.process?.capabilities }
     if options.terminal { process.terminal = true }
@@ -133,6 +138,16 @@ public struct Execution: ~Copyable {
       throw Failure("", "/process/cwd", reason: "\"\(process.cwd)\" must be absolute")
     }
     return process
+  }
+
+  /// The container's Landlock restrictions are those of every process in it. A document may repeat them, and nothing else.
+  private static func restrict(_ process: inout Process, by landlock: Landlock?) throws(Failure) {
+    if let given = process.landlock, given != landlock {
+      throw Failure(
+        "", "/landlock", reason: "differs from the container's", advice: "leave it out: the container's is used")
+    }
+    process.landlock = landlock
+    if landlock != nil { process.noNewPrivileges = true }
   }
 
   /// `UID[:GID]`, numbers only: a name, a sign or a number out of range never becomes another user (CVE-2016-3697, CVE-2026-30892).
@@ -216,6 +231,7 @@ public struct Execution: ~Copyable {
       switch message.kind {
       case .ready: ready = true
       case .failed: throw Channel.decode(message.body)
+      case .warning: warn(String(decoding: message.body, as: UTF8.self))
       case .process:
         guard let inner = Int32(String(decoding: message.body, as: UTF8.self)) else {
           throw Failure("read the process's id")

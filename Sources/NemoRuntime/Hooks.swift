@@ -1,6 +1,7 @@
 import CKernel
 import Glibc
 import NemoKernel
+import NemoLandlock
 import NemoOCI
 
 /// Runs hooks (runtime-spec, config.md#posix-platform-hooks): the state on stdin, only the hook's own environment, `/` as working
@@ -77,6 +78,8 @@ struct Program {
   var path: String
   var arguments: [String]
   var environment: [String]
+  /// What restricts it, when something does.
+  var ruleset: LandlockRuleset? = nil
 
   /// Replaces the process; returns only on failure.
   func execute() -> Errno {

@@ -2,18 +2,21 @@ import CKernel
 import Glibc
 import NemoCapabilities
 import NemoKernel
+import NemoLandlock
 import NemoOCI
 import NemoSeccomp
 
 /// The last steps before execve(2), the same for the container's first process and for `exec`.
 ///
 /// Order (SECURITY: each step still has the rights it needs, and none is left afterwards): session and keyring, scheduling,
-/// rlimits, labels, no_new_privs; the filter first where loading it needs privilege, last otherwise; bounding set, groups, user,
-/// capabilities; working directory, program; then execve.
+/// rlimits, labels, the Landlock ruleset is made; no_new_privs; the filter first where loading it needs privilege, last otherwise;
+/// bounding set, groups, user, capabilities; working directory, program; Landlock is enforced; then execve.
 struct ProcessSetup {
   let process: Process
   let capabilities: Capabilities
   let filter: SeccompProgram?
+  /// Landlock restrictions; they need no_new_privs.
+  let landlock: LandlockPlan?
   /// Name of the new session keyring; nil keeps the caller's.
   let keyring: String?
   /// Descriptors from 3 that the program gets.
@@ -192,12 +195,17 @@ struct ProcessSetup {
   func execute(_ program: Program) -> Failure {
     do throws(Failure) {
       Signals.reset()
+      // After the hooks, which are the operator's, and before the filter, which may forbid the calls.
+      if let landlock, let ruleset = program.ruleset { try landlock.enforce(ruleset) }
       try loadLateFilter()
     } catch {
       return error
     }
     let errno = program.execute()
-    return Failure("exec \(program.path)", errno: errno)
+    let restricted = errno == .accessDenied && program.ruleset != nil
+    return Failure(
+      "exec \(program.path)", errno: errno,
+      advice: restricted ? "process.landlock must allow execute and read_file for it and for its interpreter" : "")
   }
 }
 

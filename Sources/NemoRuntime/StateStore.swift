@@ -169,6 +169,7 @@ struct ContainerDirectory: ~Copyable {
   static let stateName = "state.json"
   static let configurationName = "config.json"
   static let fifoName = "exec.fifo"
+  static let landlockName = "landlock"
 
   let id: String
   let path: String

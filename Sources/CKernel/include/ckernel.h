@@ -65,6 +65,18 @@ int nemo_setresgid(gid_t r, gid_t e, gid_t s);
 int nemo_ioctl_int(int fd, unsigned long request, int value);
 int nemo_ioctl_pointer(int fd, unsigned long request, void *value);
 int nemo_prlimit(pid_t pid, int resource, uint64_t soft, uint64_t hard);
+// Landlock (landlock(7)). The highest ABI of the kernel, at least 1; -1 where there is none.
+int nemo_landlock_abi(void);
+// Masks of linux/landlock.h. Returns a close-on-exec descriptor.
+int nemo_landlock_create_ruleset(uint64_t files, uint64_t ports, uint64_t scopes);
+int nemo_landlock_allow_path(int ruleset, int path, uint64_t allowed);
+int nemo_landlock_allow_port(int ruleset, uint16_t port, uint64_t allowed);
+int nemo_landlock_restrict_self(int ruleset, uint32_t flags);
+// Makes a process of the caller's user that does nothing, sends no signal when it ends, and ends by itself after 10 s. At most one at a time.
+pid_t nemo_bystander(void);
+// Ends and reaps it.
+void nemo_dismiss_bystander(pid_t pid);
+
 // Brings the loopback interface of the current network namespace up.
 int nemo_loopback_up(void);
 
