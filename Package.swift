@@ -1,8 +1,10 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// Everything below is the hot side: single-threaded, no Foundation, linked into one static-pie executable.
+// The hot side is single-threaded, without Foundation, and linked into one static-pie executable, nemoshell.
 // Dependence points one way: nemoshell -> NemoCommands -> NemoRuntime -> kernel areas -> NemoOCI -> NemoJSON -> NemoKernel -> C.
+// The wide side may use Foundation and packages: nemoctl -> NemoOperator -> NemoBlueprint -> NemoPolicy.
+// NemoPolicy is pure and serves both sides. Nothing on the hot side imports the wide side.
 
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
@@ -18,7 +20,9 @@ func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "nemoshell",
-  products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
+  products: [
+    .executable(name: "nemoshell", targets: ["nemoshell"]),
+  ],
   targets: [
     .target(name: "CKernel", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]),
     .systemLibrary(name: "CSeccomp"),
@@ -49,6 +53,8 @@ let package = Package(
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
           ], .when(configuration: .release))
       ]),
+    area("NemoPolicy", []),
+    tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
