@@ -22,6 +22,11 @@ let package = Package(
   name: "nemoshell",
   products: [
     .executable(name: "nemoshell", targets: ["nemoshell"]),
+    .executable(name: "nemoctl", targets: ["nemoctl"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
   ],
   targets: [
     .target(name: "CKernel", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]),
@@ -54,7 +59,16 @@ let package = Package(
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),
+    area("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    area(
+      "NemoOperator",
+      ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .executableTarget(
+      name: "nemoctl",
+      dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
     tests("NemoPolicy", ["NemoPolicy"]),
+    tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
