@@ -1,7 +1,36 @@
 /// The blueprint that `blueprint new` writes.
 public enum Template {
-  /// A Python agent without network, every default spelled out where it matters.
-  public static func blueprint(name: String) -> String {
+  /// A Python agent, every default spelled out where it matters.
+  ///
+  /// - Parameter rules: network rules as YAML; without them the agent has no network.
+  public static func blueprint(name: String, rules: String = "") -> String {
+    let network =
+      rules.isEmpty
+      ? """
+        # With sandbox.network.mode: veth, addresses are opened like this:
+        # network_policies:
+        #   database:
+        #     endpoints:
+        #       - address: 10.0.0.5
+        #         port: 5432
+      """ : "  network_policies:\n" + rules.split(separator: "\n").joined(separator: "\n")
+    return head(name, hasNetwork: !rules.isEmpty) + network + expectations
+  }
+
+  private static let expectations = """
+
+
+    expect:
+      - read: /etc/hostname
+        verdict: allow
+      - write: /etc/passwd
+        verdict: deny
+      - connect: example.com:443
+        verdict: deny
+
+    """
+
+  private static func head(_ name: String, hasNetwork: Bool) -> String {
     """
     # What an agent may do. `nemoshell blueprint lint` checks it; docs/blueprints.md explains every field.
     apiVersion: nemoshell/v1
@@ -9,7 +38,7 @@ public enum Template {
     metadata:
       name: \(name)
       version: 0.1.0
-      description: An agent that works in its workspace, without network.
+      description: An agent that works in its workspace\(hasNetwork ? "" : ", without network").
 
     sandbox:
       rootfs:
@@ -27,7 +56,7 @@ public enum Template {
         pids: 512
         nofile: 4096
       network:
-        mode: none
+        mode: \(hasNetwork ? "veth" : "none")
 
     policy:
       filesystem:
@@ -41,20 +70,6 @@ public enum Template {
       system_calls:
         profile: agent
       capabilities: []
-      # With sandbox.network.mode: veth, addresses are opened like this:
-      # network_policies:
-      #   database:
-      #     endpoints:
-      #       - address: 10.0.0.5
-      #         port: 5432
-
-    expect:
-      - read: /etc/hostname
-        verdict: allow
-      - write: /etc/passwd
-        verdict: deny
-      - connect: example.com:443
-        verdict: deny
 
     """
   }

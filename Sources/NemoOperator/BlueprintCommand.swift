@@ -4,7 +4,9 @@ import NemoBlueprint
 struct BlueprintCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "blueprint", abstract: "Write, check and compare blueprints.",
-    subcommands: [New.self, Check.self, Lint.self, Show.self, Diff.self, Digest.self, SchemaCommand.self])
+    subcommands: [
+      New.self, Check.self, Lint.self, Show.self, Diff.self, Import.self, Digest.self, Presets.self, SchemaCommand.self,
+    ])
 }
 
 extension BlueprintCommand {
@@ -40,27 +42,6 @@ extension BlueprintCommand {
       let all = loaded.flatMap(\.diagnostics)
       try Report.write(all, dropped: loaded.map(\.dropped).reduce(0, +), json: json)
       if all.contains(where: { $0.severity != .note }) { throw CommandFailure(description: "") }
-    }
-  }
-
-  struct New: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Write a blueprint to start from.")
-    @Flag(help: "Replace an existing file.") var force = false
-    @Option(help: "Name of the blueprint; default the file's.") var name: String?
-    @Argument(help: "File to write; `-` is standard output.") var file: String
-
-    func run() throws {
-      let stem = file.split(separator: "/").last.map(String.init) ?? "agent"
-      let base = stem.hasSuffix(".yaml") ? String(stem.dropLast(5)) : stem
-      let text = Template.blueprint(name: name ?? (file == "-" ? "agent" : base))
-      let (blueprint, diagnostics) = BlueprintReader.read(Array(text.utf8), file: file)
-      guard blueprint != nil else {
-        let problem = diagnostics.sorted.first { $0.severity == .error }
-        throw CommandFailure(
-          description: problem.map { "\($0.field): \($0.message)" } ?? "\(file): is no name; give one with --name",
-          status: 2)
-      }
-      if file == "-" { try Files.print(text) } else { try Files.create(file, text, replacing: force) }
     }
   }
 
