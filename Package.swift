@@ -66,7 +66,8 @@ let package = Package(
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: strict),
+      swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(["-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))]),
     tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),

@@ -38,6 +38,8 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
   /// The bytes before the first wildcard; the whole pattern where there is none.
   private let prefix: [UInt8]
   private let rest: [Token]
+  /// For each state the states that are entered with it, as bits; empty where there are too many states for that.
+  private let closures: [UInt64]
 
   /// Compiles `pattern`; every text is a pattern.
   public init(_ pattern: String, separator: Separator) {
@@ -48,6 +50,21 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
     let literal = tokens.prefix { if case .byte = $0 { true } else { false } }
     prefix = Array(bytes.prefix(literal.count))
     rest = Array(tokens.dropFirst(literal.count))
+    closures = rest.count < UInt64.bitWidth ? Self.closures(rest) : []
+  }
+
+  private static func closures(_ tokens: [Token]) -> [UInt64] {
+    var closures = [UInt64](repeating: 0, count: tokens.count + 1)
+    closures[tokens.count] = 1 << UInt64(tokens.count)
+    for state in tokens.indices.reversed() {
+      closures[state] = 1 << UInt64(state)
+      switch tokens[state] {
+      case .byte: break
+      case .star, .anything, .treeBody: closures[state] |= closures[state + 1]
+      case .tree: closures[state] |= closures[state + 2]
+      }
+    }
+    return closures
   }
 
   /// The pattern as written.
@@ -86,11 +103,34 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
       guard bytes.count >= prefix.count, bytes.prefix(prefix.count).elementsEqual(prefix) else { return false }
       if rest.isEmpty { return bytes.count == prefix.count }
       if rest.count == 1, case .anything = rest[0] { return true }
-      return simulate(bytes[prefix.count...])
+      return closures.isEmpty ? simulate(bytes[prefix.count...]) : simulateInBits(bytes[prefix.count...])
     }
   }
 
-  /// Follows every way through the tokens at once.
+  /// Follows every way through the tokens at once, the ways being the bits of a word.
+  private func simulateInBits(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    let end = UInt64(1) << UInt64(rest.count)
+    var active = closures[0]
+    for byte in text {
+      var pending = active & ~end
+      var next: UInt64 = 0
+      while pending != 0 {
+        let state = pending.trailingZeroBitCount
+        pending &= pending - 1
+        switch rest[state] {
+        case .byte(let wanted): if byte == wanted { next |= closures[state + 1] }
+        case .star: if byte != separator.byte { next |= closures[state] }
+        case .anything, .treeBody: next |= closures[state]
+        case .tree: if byte == separator.byte { next |= closures[state + 1] }
+        }
+      }
+      active = next
+      if active == 0 { return false }
+    }
+    return active & end != 0
+  }
+
+  /// The same for any number of tokens.
   private func simulate(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
     var active: [Int] = []
     var next: [Int] = []

@@ -85,7 +85,7 @@ enum Inspector {
   }
 
   static func decide(
-    _ connection: Connection, _ message: Message, _ candidates: [(name: String, endpoint: Endpoint)]
+    _ connection: Connection, _ message: Message, _ candidates: [NetworkRules.Candidate]
   ) -> Decision {
     guard candidates.contains(where: { $0.endpoint.inspection != nil }) else {
       return Decision(
@@ -103,8 +103,9 @@ enum Inspector {
     }
     var allowance: Decision?
     var auditOnly = false
-    for (name, endpoint) in inspected {
-      guard let inspection = endpoint.inspection, speaks(inspection, request) else { continue }
+    for candidate in inspected {
+      let name = candidate.name
+      guard let inspection = candidate.endpoint.inspection, speaks(inspection, request) else { continue }
       auditOnly = auditOnly || inspection.isAuditOnly
       if let rule = inspection.deny.first(where: { matches($0, request, denying: true) }) {
         var decision = Decision(

@@ -57,10 +57,17 @@ public struct Endpoint: Sendable {
 
 /// The network rules of a policy, indexed by host and by address so that the count of rules does not matter.
 struct NetworkRules: Sendable {
-  struct Candidate: Sendable {
-    var rule: NetworkRule
-    var endpoint: Endpoint
-    var name: String { "network_policies.\(rule.name)" }
+  /// An endpoint with its rule; a class, since decisions pass many of them around.
+  final class Candidate: Sendable {
+    let rule: NetworkRule
+    let endpoint: Endpoint
+    let name: String
+
+    init(rule: NetworkRule, endpoint: Endpoint) {
+      self.rule = rule
+      self.endpoint = endpoint
+      name = "network_policies.\(rule.name)"
+    }
   }
 
   private var exact: [String: [Candidate]] = [:]
@@ -123,7 +130,7 @@ struct NetworkRules: Sendable {
     case .failure(let refusal): refusal.decision
     case .success(let candidates):
       if hasGate {
-        Inspector.decide(connection, message, candidates.map { ($0.name, $0.endpoint) })
+        Inspector.decide(connection, message, candidates)
       } else {
         needsGate(candidates[0])
       }

@@ -83,6 +83,7 @@ public struct RequestTarget: Sendable, Hashable {
   }
 
   private static func decode(_ raw: ArraySlice<UInt8>, form: Bool) throws(Refusal) -> [UInt8] {
+    if !raw.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) { return Array(raw) }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(raw.count)
     var index = raw.startIndex
