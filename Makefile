@@ -13,6 +13,8 @@ PYTEST_FLAGS ?= -vv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PYTHON = $(firstword $(wildcard $(CURDIR)/.venv/bin/python) /usr/bin/python3)
 export NEMOSHELL ?= $(CURDIR)/bin/nemoshell
+# For `--version`; a + when files differ from the commit, empty outside of a checkout.
+export NEMOSHELL_COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty=+ 2>/dev/null)
 AS_ROOT = $(SUDO) env NEMOSHELL=$(NEMOSHELL) PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: help setup build install uninstall demo test test-unit test-integration bench fuzz lint clean

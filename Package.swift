@@ -6,12 +6,24 @@ import PackageDescription
 // The wide side may use Foundation and packages: nemoctl -> NemoOperator -> NemoBlueprint -> NemoPolicy.
 // NemoPolicy is pure and serves both sides. Nothing on the hot side imports the wide side.
 
+// The commit for `--version`, from the Makefile. `Context.gitInformation` is kept with the evaluated manifest, and would be old.
+let commit = Context.environment["NEMOSHELL_COMMIT"] ?? ""
+
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
 ]
 
+// The implicit imports would link the regular expressions' and the concurrency's runtime into every executable.
+let hot =
+  strict + [
+    .unsafeFlags([
+      "-Xfrontend", "-disable-implicit-string-processing-module-import",
+      "-Xfrontend", "-disable-implicit-concurrency-module-import",
+    ])
+  ]
+
 func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+  .target(name: name, dependencies: dependencies, swiftSettings: hot)
 }
 
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -29,7 +41,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
   ],
   targets: [
-    .target(name: "CKernel", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]),
+    .target(
+      name: "CKernel",
+      cSettings: [
+        .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"]), .define("NEMO_COMMIT", to: "\"\(commit)\""),
+      ]),
     .systemLibrary(name: "CSeccomp"),
     .systemLibrary(name: "CJansson"),
     .systemLibrary(name: "CCap"),
@@ -40,9 +56,13 @@ let package = Package(
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoCapabilities", ["CCap", "NemoOCI", "NemoKernel"]),
     area("NemoMounts", ["NemoOCI", "NemoKernel"]),
+    area("NemoNetwork", ["CKernel", "NemoOCI", "NemoJSON", "NemoKernel"]),
     area(
       "NemoRuntime",
-      ["NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoOCI", "NemoJSON", "NemoKernel"]),
+      [
+        "NemoCgroup", "NemoSeccomp", "NemoCapabilities", "NemoMounts", "NemoNetwork", "NemoOCI", "NemoJSON",
+        "NemoKernel",
+      ]),
     area(
       "NemoCommands",
       [
@@ -50,12 +70,12 @@ let package = Package(
         "NemoKernel",
       ]),
     .executableTarget(
-      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: strict,
+      name: "nemoshell", dependencies: ["NemoCommands"], swiftSettings: hot,
       linkerSettings: [
         .unsafeFlags(
           [
             "-static-executable", "-no-toolchain-stdlib-rpath", "-use-ld=lld", "-Xclang-linker", "-static-pie",
-            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr",
+            "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr", "-Xlinker", "--entry=nemo_start",
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),
@@ -74,6 +94,7 @@ let package = Package(
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),
   ]
 )

@@ -1,5 +1,6 @@
 """Rootful Podman with its own storage, directories and settings."""
 
+import glob
 import os
 
 from harness.runtime import NEMOSHELL
@@ -34,6 +35,9 @@ graphroot = "{directory}/storage"
 runroot = "{directory}/run"
 """
 
+#: Where Podman puts pods that name no parent; it leaves their cgroups of the hierarchies that it does not manage.
+_PLAYED = "/sys/fs/cgroup/*/libpod_parent"
+
 
 class Podman(Engine):
     """Calling it runs podman in the enclosure. Containers and pods get the enclosure's cgroup parent."""
@@ -42,6 +46,8 @@ class Podman(Engine):
         self.enclosure = enclosure
         self.directory = f"{enclosure.work}/podman"
         os.makedirs(self.directory)
+        self._played = set()
+        self._foreign = set(glob.glob(_PLAYED))
         # In the enclosure's own /etc: conmon's clean-up command would not see what the environment names.
         for name, text in (("containers.conf", _SETTINGS), ("storage.conf", _STORAGE)):
             settings = text.format(directory=self.directory, binary=NEMOSHELL, pause=images.PAUSE)
@@ -56,6 +62,10 @@ class Podman(Engine):
             args[2:2] = ["--cgroup-parent", self.enclosure.cgroup]
         return self.enclosure.argv("podman", *args)
 
+    def play(self, file):
+        """`podman play kube FILE`. Its pods take no cgroup parent."""
+        self._played.add(self("play", "kube", file).ok().out.split()[1])
+
     def clean(self):
         """Removes every pod, container, volume and network."""
         self("pod", "rm", "--all", "--force", "--time", "0").ok()
@@ -67,3 +77,11 @@ class Podman(Engine):
             name = os.path.basename(directory)
             if name == "conmon" or len(name) == 64:
                 os.rmdir(directory)
+        for pod in self._played:
+            for directory in glob.glob(f"{_PLAYED}/{pod}"):
+                os.rmdir(directory)
+        if self._played:
+            for directory in set(glob.glob(_PLAYED)) - self._foreign:
+                if not any(entry.is_dir() for entry in os.scandir(directory)):
+                    os.rmdir(directory)
+        self._played.clear()

@@ -64,11 +64,22 @@ def test_privileged(docker):
 
 
 def test_privileged_exec(docker):
+    mount = ["sh", "-c", "mkdir -p /m && mount -t tmpfs tmpfs /m"]
     c = docker.detached("--privileged", BUSYBOX, "sleep", "100")
-    docker("exec", c, "sh", "-c", "mkdir /m && mount -t tmpfs tmpfs /m").ok()
-    plain = docker.detached(BUSYBOX, "sleep", "100")
-    docker("exec", "--privileged", plain, "sh", "-c", "mkdir /m && mount -t tmpfs tmpfs /m").ok()
+    docker("exec", c, *mount).ok()
+    plain = docker.detached("--security-opt", "seccomp=unconfined", BUSYBOX, "sleep", "100")
+    docker("exec", plain, *mount).failed("permission denied")
+    docker("exec", "--privileged", plain, *mount).ok()
     docker("exec", plain, "umount", "/m").failed()
+
+
+def test_privileged_exec_keeps_the_filter(docker):
+    """It adds capabilities; the container's filter is no part of what Docker hands to `exec`, and holds."""
+    c = docker.detached(BUSYBOX, "sleep", "100")
+    status = docker("exec", "--privileged", c, "grep", "-E", "^(CapEff|Seccomp):", "/proc/self/status").ok().out.split()
+    assert int(status[1], 16) == own_capabilities(DOCKER_NEWEST)
+    assert status[2:] == ["Seccomp:", "2"]
+    docker("exec", "--privileged", c, "mount", "-t", "tmpfs", "tmpfs", "/mnt").failed("permission denied")
 
 
 def test_seccomp_default_profile(docker):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -241,7 +242,7 @@ spec:
     securityContext: {{runAsUser: 1000, readOnlyRootFilesystem: true}}
     resources: {{limits: {{memory: 48Mi}}}}
 """)
-    podman("play", "kube", f"{work}/pod.yaml").ok()
+    podman.play(f"{work}/pod.yaml")
     podman.wait_for_log("played-main", "1000")
     podman("exec", "played-main", "touch", "/f").failed("read-only file system")
     podman("play", "kube", "--down", f"{work}/pod.yaml").ok()
@@ -343,6 +344,12 @@ def test_preserve_fds(podman):
     assert r.stdout == b"handed over\n", r
 
 
+def test_keep_groups(podman):
+    argv = podman.argv("run", "--rm", "--group-add", "keep-groups", BUSYBOX, "grep", "Groups", "/proc/self/status")
+    r = subprocess.run(["setpriv", "--groups", "4242", *argv], env=podman.environment, capture_output=True, timeout=30)
+    assert r.stdout.split() == [b"Groups:", b"4242"], r
+
+
 def test_a_root_file_system_without_an_image(podman, work):
     rootfs = busybox_rootfs(f"{work}/rootfs")
     assert podman.run("--rootfs", rootfs, "ls", "-d", "/bin").ok().out == "/bin\n"
@@ -355,3 +362,21 @@ def test_images_are_built(podman):
     podman("build", *flags, "-t", "nemoshell.test/built", "-", stdin=recipe).ok()
     assert podman.run("nemoshell.test/built", "cat", "/built").ok().out == "built\n"
     podman("image", "rm", "nemoshell.test/built").ok()
+
+
+def test_readiness_for_a_service_manager(podman, debian_in_podman):
+    """`--sdnotify container`: what the container says to its NOTIFY_SOCKET reaches Podman's."""
+    say = ("import os, socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+           "s.connect(os.environ['NOTIFY_SOCKET']); s.send(b'READY=1'); time.sleep(100)")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{podman.enclosure.work}/notify")
+        manager.settimeout(20)
+        podman.environment["NOTIFY_SOCKET"] = f"{podman.enclosure.work}/notify"
+        try:
+            c = podman.detached("--sdnotify", "container", debian_in_podman, "python3", "-c", say)
+        finally:
+            del podman.environment["NOTIFY_SOCKET"]
+        said = ""
+        while "READY=1" not in said:
+            said += manager.recv(4096).decode() + "\n"
+    assert podman.inspect(c, "State.Running") is True

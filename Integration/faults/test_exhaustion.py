@@ -159,7 +159,7 @@ def test_little_of_other_things(arena, limit):
         except subprocess.SubprocessError:
             continue
         if crashed(r) and limit not in ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_STACK") and r.code != 153:
-            wrong.append(f"{limit} {value}: {crashed(r)}")
+            wrong.append(f"{limit} {value}: {crashed(r)}: {r.err[-2000:]}")
         wrong += [f"{limit} {value}: {w}" for w in arena.remove(scene.id)]
     wrong += arena.usable(scene.id, scene.plain)
     assert not wrong, "\n".join(wrong)

@@ -138,14 +138,14 @@ def test_exec_users(arena):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("uid", [-1, 2**32, 2**32 - 1, 2**64, "0", 1.5])
+@pytest.mark.parametrize("uid", [-1, 2**32, 2**32 - 1, 2**64, -2**63 - 1, 10**40, pytest.param(10**4000, id="4001-digits"), "0", 1.5])
 def test_config_users(arena, uid):
-    """The same bounds in config.json; what no JSON reader here can hold is named by its place in the text."""
+    """The same bounds in config.json; the field is named whatever the number."""
     b = arena.bundle("/bin/sh", "-c", "id -u")
     b.config["process"]["user"]["uid"] = uid
     r = arena.runtime.run(b)
     assert not crashed(r)
-    r.failed("config.json" if uid == 2**64 else "/process/user/uid")
+    r.failed("/process/user/uid")
 
 
 def something(arena, kind):

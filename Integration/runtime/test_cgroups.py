@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -42,6 +43,60 @@ def test_a_cgroup_in_every_hierarchy(runtime, bundle):
         assert runtime.mark in path, controller
         with open(f"{path}/cgroup.procs") as f:
             assert f.read().split() == [str(pid)], controller
+
+
+hybrid = pytest.mark.skipif(not os.path.exists(f"{ROOT}/unified/cgroup.procs"), reason="no version 2 beside version 1")
+
+
+def path_in_version_2(pid):
+    with open(f"/proc/{pid}/cgroup") as f:
+        return f"{ROOT}/unified" + next(line[3:].strip() for line in f if line.startswith("0::"))
+
+
+@hybrid
+def test_a_cgroup_of_version_2_beside(runtime, bundle):
+    """It limits nothing, but service managers and packet filters find processes by it. The container does not see it."""
+    id = sleeper(runtime, bundle)
+    pid = runtime.state(id)["pid"]
+    path = path_in_version_2(pid)
+    assert runtime.mark in path
+    with open(f"{path}/cgroup.procs") as f:
+        assert f.read().split() == [str(pid)]
+    assert "unified" not in runtime.exec(id, "ls", "/sys/fs/cgroup").ok().out.split()
+    runtime.call("delete", "--force", id).ok()
+    assert not os.path.exists(path)
+
+
+@hybrid
+def test_version_2_is_left_as_it_was_when_version_1_is_taken(runtime, bundle):
+    bundle.config["linux"]["cgroupsPath"] = f"/{runtime.mark}"
+    directory = f"{ROOT}/pids/{runtime.mark}"
+    os.mkdir(directory)
+    stranger = subprocess.Popen(["sleep", "100"])
+    try:
+        with open(f"{directory}/cgroup.procs", "w") as f:
+            f.write(str(stranger.pid))
+        runtime.create(bundle).failed("container's cgroup is not empty", code=1)
+        assert not os.path.exists(f"{ROOT}/unified/{runtime.mark}")
+    finally:
+        stranger.kill()
+        stranger.wait()
+        os.rmdir(directory)
+
+
+@hybrid
+def test_a_cgroup_of_version_2_that_takes_no_process(runtime, bundle):
+    """Beside a threaded cgroup: the container runs all the same."""
+    parent = f"{ROOT}/unified/{runtime.mark}"
+    os.makedirs(f"{parent}/threads")
+    with open(f"{parent}/threads/cgroup.type", "w") as f:
+        f.write("threaded")
+    bundle.config["linux"]["cgroupsPath"] = f"/{runtime.mark}/box"
+    id = sleeper(runtime, bundle)
+    assert runtime.mark not in path_in_version_2(runtime.state(id)["pid"])
+    runtime.exec(id, "true").ok()
+    runtime.call("delete", "--force", id).ok()
+    remove_parents(runtime.mark)
 
 
 @pytest.mark.parametrize("path", ["/{mark}", "/{mark}/a/b/c", "{mark}/relative", "/{mark}/with space", "/{mark}//double/"])

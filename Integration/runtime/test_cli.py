@@ -335,6 +335,15 @@ def test_log_is_empty_when_all_is_well(runtime, bundle, work):
     assert not os.path.exists(f"{work}/log") or '"error"' not in open(f"{work}/log").read()
 
 
+def test_warnings_go_to_the_log_alone(runtime, bundle, work):
+    """With an engine, stderr is the container's own."""
+    bundle.config["process"]["capabilities"]["bounding"].append("CAP_NOSUCH")
+    assert "CAP_NOSUCH" in runtime.run(bundle).ok().err
+    runtime.flags = ["--log", f"{work}/log"]
+    assert runtime.run(bundle).ok().err == ""
+    assert "level=warning" in open(f"{work}/log").read()
+
+
 def test_log_that_cannot_be_opened(runtime, work):
     runtime.flags = ["--log", f"{work}/no/such/log"]
     runtime.call("list").failed("no such file or directory", code=1)

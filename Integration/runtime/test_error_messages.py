@@ -122,8 +122,7 @@ def test_missing_sections(runtime, bundle, field):
 ])
 def test_out_of_range(runtime, bundle, pointer, value):
     change(bundle.config, pointer, value)
-    # What no 64-bit integer holds is refused by the parser, with its place instead of its field.
-    refused(runtime, bundle, "line 1" if str(2 ** 64) in json.dumps(value) else pointer)
+    refused(runtime, bundle, pointer)
 
 
 @pytest.mark.parametrize("number", [2 ** 63, 2 ** 64 - 1])

@@ -383,6 +383,13 @@ def test_listen_fds(runtime, bundle, work):
     assert out == "hello\n1 1 1\n"
 
 
+def test_listen_fds_without_the_descriptors(runtime, bundle):
+    """The variable is left over from an activation of the caller's."""
+    bundle.sh("echo $LISTEN_FDS; ls /proc/self/fd")
+    out = runtime.run(bundle, env={**os.environ, "LISTEN_FDS": "2"}).ok().out
+    assert out.split()[:4] == ["2", "0", "1", "2"] and len(out.split()) == 5, "and ls has one of its own"
+
+
 def test_notify_socket(runtime, bundle, work):
     """What the process says to $NOTIFY_SOCKET reaches the caller's service manager."""
     import socket

@@ -460,6 +460,17 @@ def test_idmapped_mount_of_what_is_no_bind(runtime, bundle):
 
 # -- refused
 
+@pytest.mark.parametrize("kind", ["bind", "none", "tmpfs"])
+@pytest.mark.parametrize("option", ["size=4k", "mode=700", "nonsense", "context=x"])
+def test_bind_with_options_of_a_new_file_system(runtime, bundle, source, kind, option):
+    """The kernel would ignore them: what is bound has its options already. runc refuses them since version 1.2."""
+    bundle.mount("/mnt/x", source, kind=kind, options=["rbind", option])
+    r = runtime.create(bundle).failed(f"/mounts/{len(bundle.config['mounts']) - 1}/options", option,
+                                      "bind mounts cannot have any filesystem-specific options applied", code=1)
+    assert runtime.state(r.id) is None
+
+
+
 @pytest.mark.parametrize("mount, pointer", [
     ({"type": "tmpfs"}, "destination"), ({"destination": "", "type": "tmpfs"}, "destination"),
     ({"destination": 5, "type": "tmpfs"}, "destination"), ({"destination": "/x", "options": "ro"}, "options"),

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from inside import field, look, sleeper
+from inside import field, look, process_status, sleeper
 
 CAPABILITY_SETS = {"effective": "CapEff", "permitted": "CapPrm", "bounding": "CapBnd", "inheritable": "CapInh", "ambient": "CapAmb"}
 
@@ -36,6 +36,33 @@ def test_no_groups_of_the_caller(runtime, bundle):
         assert field(status_of(runtime, bundle), "Groups") == ""
     finally:
         os.setgroups(old)
+
+
+def test_groups_of_the_caller_by_annotation(runtime, bundle):
+    """crun's annotation, which `podman run --group-add keep-groups` sets: in the first process and in exec."""
+    bundle.config["annotations"] = {"run.oci.keep_original_groups": "1"}
+    old = os.getgroups()
+    os.setgroups([4242])
+    try:
+        id = sleeper(runtime, bundle)
+        assert process_status(runtime.state(id)["pid"], "Groups") == "4242"
+        assert field(runtime.exec(id, "cat", "/proc/self/status").ok().out, "Groups") == "4242"
+    finally:
+        os.setgroups(old)
+    assert field(runtime.exec(id, "cat", "/proc/self/status").ok().out, "Groups") == " ".join(str(g) for g in old)
+
+
+@pytest.mark.parametrize("name", ["handler", "seccomp_bpf_data", "seccomp.plugins", "seccomp_fail_unknown_syscall"])
+def test_annotations_that_would_confine_otherwise(runtime, bundle, name):
+    bundle.config["annotations"] = {f"run.oci.{name}": "1"}
+    runtime.run(bundle).failed(f"/annotations/run.oci.{name}", code=1)
+
+
+def test_annotations_that_are_ignored(runtime, bundle):
+    """One of crun's is named in a warning; what belongs to others is nobody's business."""
+    bundle.config["annotations"] = {"run.oci.hooks.stdout": "/tmp/x", "org.example.thing": "1"}
+    err = runtime.run(bundle).ok().err
+    assert "/annotations/run.oci.hooks.stdout" in err and "org.example" not in err
 
 
 @pytest.mark.parametrize("user, pointer", [({"uid": -1, "gid": 0}, "uid"), ({"uid": 4294967296, "gid": 0}, "uid"),

@@ -237,6 +237,12 @@ def test_notify_without_a_listener_path(runtime, bundle):
     runtime.run(bundle).failed("listenerPath", code=1)
 
 
+def test_listener_path_without_notification(runtime, bundle, work):
+    """The socket is for when SCMP_ACT_NOTIFY is used; nobody connects to it otherwise."""
+    profile(bundle, rule("chmod", action="SCMP_ACT_ERRNO"), listenerPath=f"{work}/nosuch", listenerMetadata="x")
+    assert look(runtime, bundle, f"probe syscall {CHMOD} @/etc/passwd 0600; true") == "EPERM"
+
+
 def test_notify_cannot_hold_write(runtime, bundle, work):
     """The runtime itself writes to hand the listener over."""
     with DescriptorSocket(f"{work}/agent") as agent:

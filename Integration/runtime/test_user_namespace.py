@@ -1,6 +1,7 @@
 """User namespaces: mappings, ownership, joined ones, mounts and devices in them (config-linux.md "User namespace mappings")."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -79,6 +80,22 @@ def test_devices_are_there_without_mknod(runtime, mapped):
     assert out.split() == ["null", "zero", "full", "random", "urandom", "tty", "4"]
 
 
+def test_configured_device(runtime, mapped):
+    """It has the configured owner and mode, and the host needs no node of that path."""
+    mapped.config["linux"]["devices"] = [
+        {"path": "/dev/sub/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 10, "gid": 11},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o600}]
+    mapped.config["linux"]["resources"]["devices"] += [
+        {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"}]
+    out = look(runtime, mapped, "stat -c %u:%g:%a:%t:%T /dev/sub/mine; head -c 4 /dev/sub/mine | wc -c; test -p /dev/pipe")
+    assert out.split() == ["10:11:640:1:5", "4"]
+
+
+def test_configured_device_of_an_unmapped_user(runtime, mapped):
+    mapped.config["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "uid": SIZE}]
+    runtime.run(mapped).failed("/linux/devices/0/uid", code=1)
+
+
 def test_binds_of_what_the_user_may_not_reach(runtime, mapped, work):
     """The source lies below a directory that only the host's root may enter."""
     os.makedirs(f"{work}/private/shared")
@@ -133,6 +150,41 @@ def test_joined_network_of_the_same_user_namespace(runtime, mapped):
     mapped.namespace("user", f"/proc/{pid}/ns/user")
     mapped.namespace("network", f"/proc/{pid}/ns/net")
     assert look(runtime, mapped, "readlink /proc/self/ns/net") == namespace_of("net", pid)
+
+
+def test_joined_user_namespace_and_the_same_mappings(runtime, mapped):
+    """Engines repeat the mappings of the namespace that is joined: in any order, and in other pieces."""
+    first = sleeper(runtime, mapped)
+    pid = runtime.state(first)["pid"]
+    mapped.namespace("user", f"/proc/{pid}/ns/user")
+    mapped.config["linux"]["uidMappings"] = [{"containerID": 1000, "hostID": BASE + 1000, "size": SIZE - 1000},
+                                             {"containerID": 0, "hostID": BASE, "size": 1000}]
+    assert look(runtime, mapped, "readlink /proc/self/ns/user") == namespace_of("user", pid)
+
+
+@pytest.mark.parametrize("field", ["uidMappings", "gidMappings"])
+@pytest.mark.parametrize("change", [{"hostID": BASE + 1}, {"size": SIZE - 1}, {"containerID": 1}])
+def test_joined_user_namespace_and_other_mappings(runtime, mapped, field, change):
+    first = sleeper(runtime, mapped)
+    pid = runtime.state(first)["pid"]
+    mapped.namespace("user", f"/proc/{pid}/ns/user")
+    mapped.config["linux"][field][0].update(change)
+    r = runtime.create(mapped).failed(f"/linux/{field}", f"/proc/{pid}/ns/user", code=1)
+    assert runtime.state(r.id) is None
+    del mapped.config["linux"][field]
+    r = runtime.create(mapped).ok()
+
+
+def test_network_device(runtime, mapped, work):
+    """A device moves into the network namespace that the user namespace owns."""
+    name = "nst" + work[-7:].replace("_", "x")
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name + "p"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "10.77.0.2/24", "dev", name], check=True)
+        mapped.config["linux"]["netDevices"] = {name: {"name": "eth0"}}
+        assert "10.77.0.2/24" in look(runtime, mapped, "ip addr show eth0")
+    finally:
+        subprocess.run(["ip", "link", "del", name + "p"], stderr=subprocess.DEVNULL)
 
 
 def test_idmapped_mount_with_the_namespaces_mapping(runtime, mapped, work):

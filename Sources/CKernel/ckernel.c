@@ -55,6 +55,7 @@ int nemo_pidfd_send_signal(int pidfd, int signal) { return (int)syscall(SYS_pidf
 int nemo_pidfd_getfd(int pidfd, int target) { return (int)syscall(SYS_pidfd_getfd, pidfd, target, 0); }
 int nemo_setns(int fd, int flags) { return setns(fd, flags); }
 int nemo_unshare(int flags) { return unshare(flags); }
+long nemo_getdents(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
 int nemo_close_range(unsigned int first, unsigned int last, unsigned int flags) {
   return (int)syscall(SYS_close_range, first, last, flags);
 }
@@ -227,24 +228,43 @@ ssize_t nemo_receive_descriptors(int socket, void *bytes, size_t length, int *de
   return n;
 }
 
-int nemo_unix_connect(const char *path, int type) {
-  struct sockaddr_un address;
-  memset(&address, 0, sizeof(address));
-  address.sun_family = AF_UNIX;
-  if (strlen(path) >= sizeof(address.sun_path)) {
+static int unix_address(struct sockaddr_un *address, const char *path) {
+  memset(address, 0, sizeof(*address));
+  address->sun_family = AF_UNIX;
+  if (strlen(path) >= sizeof(address->sun_path)) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  strcpy(address.sun_path, path);
+  strcpy(address->sun_path, path);
+  return 0;
+}
+
+static int close_failed(int s) {
+  int error = errno;
+  close(s);
+  errno = error;
+  return -1;
+}
+
+int nemo_unix_connect(const char *path, int type) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) != 0) return -1;
+  socklen_t length = sizeof(address);
+  if (path[0] == '@') {
+    address.sun_path[0] = 0;
+    length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+  }
   int s = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (s < 0) return -1;
-  if (connect(s, (struct sockaddr *)&address, sizeof(address)) != 0) {
-    int error = errno;
-    close(s);
-    errno = error;
-    return -1;
-  }
-  return s;
+  return connect(s, (struct sockaddr *)&address, length) == 0 ? s : close_failed(s);
+}
+
+int nemo_unix_bind(const char *path, int type) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) != 0) return -1;
+  int s = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (s < 0) return -1;
+  return bind(s, (struct sockaddr *)&address, sizeof(address)) == 0 ? s : close_failed(s);
 }
 
 int nemo_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
@@ -296,3 +316,5 @@ void nemo_syslog(const char *identity, int priority, const char *text) {
   syslog(priority, "%s", text);
   closelog();
 }
+
+const char *nemo_build_commit(void) { return NEMO_COMMIT; }

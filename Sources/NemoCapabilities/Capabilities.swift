@@ -71,14 +71,13 @@ public struct Capabilities: Sendable, Equatable {
 
   /// Leaves only ``bounding`` in the bounding set. Needs CAP_SETPCAP where something has to be dropped.
   public func dropBounding() throws(Failure) {
-    for number in 0..<64 as Range<UInt> {
-      let present = nemo_prctl(Capabilities.boundingRead, number, 0, 0, 0)
-      // EINVAL: the kernel has no further capabilities.
-      if present < 0 { return }
-      guard present == 1, bounding & (1 << UInt64(number)) == 0 else { continue }
-      guard nemo_prctl(Capabilities.boundingDrop, number, 0, 0, 0) == 0 else {
-        throw .last("drop from the bounding set", "capability \(number)")
-      }
+    for number in 0..<64 as Range<UInt> where bounding & (1 << UInt64(number)) == 0 {
+      guard nemo_prctl(Capabilities.boundingDrop, number, 0, 0, 0) != 0 else { continue }
+      // The kernel has no further ones.
+      if nemo_get_errno() == EINVAL, number > Capabilities.oldestLast { return }
+      let failure = Failure.last("drop from the bounding set", "capability \(number)")
+      // Without CAP_SETPCAP it cannot be dropped; what is not there need not be.
+      guard nemo_prctl(Capabilities.boundingRead, number, 0, 0, 0) == 0 else { throw failure }
     }
   }
 
@@ -105,6 +104,8 @@ public struct Capabilities: Sendable, Equatable {
     }
   }
 
+  /// CAP_CHECKPOINT_RESTORE, the last capability of the oldest supported kernel.
+  private static let oldestLast: UInt = 40
   // prctl(2).
   private static let boundingRead: Int32 = 23
   private static let boundingDrop: Int32 = 24

@@ -2,13 +2,17 @@ import NemoKernel
 import NemoOCI
 
 extension ResourceWriter {
-  /// `kernel` and `kernelTCP` are accepted and have no effect, as in every runtime since Linux 5.4 took the first away
-  /// (config-linux.md#memory: not recommended); neither has `useHierarchy`, which is always so since Linux 5.11.
+  /// `kernel` is accepted and has no effect, as in every runtime since Linux 5.4 took it away (config-linux.md#memory: not
+  /// recommended); neither has `useHierarchy`, which is always so since Linux 5.11.
   func apply(_ memory: MemoryResources) throws(Failure) {
     try applyLimits(memory.limit ?? 0, memory.swap ?? 0)
     if let reservation = memory.reservation, reservation != 0 {
       try set(
         "memory", "memory.soft_limit_in_bytes", String(reservation), "memory/reservation", isDefault: reservation == -1)
+    }
+    if let buffers = memory.kernelTCP, buffers != 0 {
+      try set(
+        "memory", "memory.kmem.tcp.limit_in_bytes", String(buffers), "memory/kernelTCP", isDefault: buffers == -1)
     }
     if let swappiness = memory.swappiness {
       try set("memory", "memory.swappiness", String(swappiness), "memory/swappiness")

@@ -10,6 +10,9 @@ public protocol CgroupManager: AnyObject {
   /// Makes the cgroups. One that exists must hold no process and must not be frozen; when it does, what this call made is gone
   /// again, and ``remove()`` leaves the rest alone.
   func create() throws(Failure)
+  /// A directory of version 2 for CLONE_INTO_CGROUP (clone3(2)), which pays no grace period as writing to one would; -1 where there
+  /// is none. With `making`, before ``create()``, it is made under the same conditions.
+  func openForClone(making: Bool) throws(Failure) -> Int32
   /// Whether no process is in it or below, in any hierarchy.
   func isEmpty() throws(Failure) -> Bool
   /// Sets a new container's limits; nothing can join before. Pointers in errors begin with `/linux/resources`.

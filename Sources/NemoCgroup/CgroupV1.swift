@@ -7,6 +7,8 @@ import NemoOCI
 public final class CgroupV1: CgroupManager {
   static let occupied = "container's cgroup is not empty"
   static let frozen = "container's cgroup unexpectedly frozen"
+  /// The key in ``saved`` of version 2 on a hybrid host. It limits nothing there, but systemd and others find processes by it.
+  static let unified = "unified"
 
   /// Controller name to directory; co-mounted controllers share one.
   public let saved: [String: String]
@@ -16,6 +18,8 @@ public final class CgroupV1: CgroupManager {
   private(set) var fresh: Set<String> = []
   /// ``create()`` found somebody else's cgroup.
   var refused = false
+  /// ``openForClone(making:)`` made the directory of version 2.
+  private(set) var madeUnified = false
 
   /// The cgroup that `cgroupsPath` of config.json names: absolute from the root of each hierarchy, otherwise below the caller's own,
   /// empty means the id there (config-linux.md#cgroups-path). Makes nothing.
@@ -37,7 +41,9 @@ public final class CgroupV1: CgroupManager {
     for hierarchy in try Hierarchies.read() {
       for controller in hierarchy.controllers { saved[controller] = hierarchy.directory(of: path) }
     }
-    guard !saved.isEmpty else { throw Failure("find a cgroup v1 hierarchy", reason: "none is mounted") }
+    guard saved.contains(where: { $0.key != CgroupV1.unified }) else {
+      throw Failure("find a cgroup v1 hierarchy", reason: "none is mounted")
+    }
     self.saved = saved
     directories = CgroupV1.unique(saved)
   }
@@ -53,10 +59,25 @@ public final class CgroupV1: CgroupManager {
 
   private static func unique(_ saved: [String: String]) -> [String] { Set(saved.values).sorted() }
 
-  /// Makes one directory in every hierarchy; what exists already must be empty and thawed.
+  /// See ``CgroupManager/openForClone(making:)``.
+  public func openForClone(making: Bool) throws(Failure) -> Int32 {
+    guard let directory = saved[CgroupV1.unified] else { return -1 }
+    if making {
+      if try make(directory) { madeUnified = true } else { try refuseForeign(directory) }
+    }
+    let fd = Glibc.open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    // Whoever moved the container's processes elsewhere may have removed it.
+    guard fd >= 0 || (nemo_get_errno() == ENOENT && !making) else { throw .last("open cgroup", directory) }
+    return fd
+  }
+
+  /// The directories that a process joins by writing.
+  private var written: [String] { directories.filter { $0 != saved[CgroupV1.unified] } }
+
+  /// Makes one directory in every hierarchy of version 1; what exists already must be empty and thawed.
   public func create() throws(Failure) {
     do throws(Failure) {
-      for directory in directories {
+      for directory in written {
         if try make(directory) { fresh.insert(directory) } else { try refuseForeign(directory) }
       }
     } catch {
@@ -101,15 +122,16 @@ public final class CgroupV1: CgroupManager {
 
   /// `tasks` of each hierarchy. The writer is single-threaded, so that moving its thread moves the process; "0" written to `tasks`
   /// takes no global lock.
-  public func joinDescriptors() throws(Failure) -> [Int32] { try open(directories) }
+  public func joinDescriptors() throws(Failure) -> [Int32] { try open(written) }
 
   /// See ``CgroupManager/joinDescriptors(below:)``.
   public func joinDescriptors(below paths: [String: String]) throws(Failure) -> [Int32] {
-    for controller in paths.keys where !controller.isEmpty && saved[controller] == nil {
+    for controller in paths.keys
+    where !controller.isEmpty && (saved[controller] == nil || controller == CgroupV1.unified) {
       throw Failure("", "--cgroup", reason: "unknown controller \(controller)")
     }
     var targets: Set<String> = []
-    for (controller, directory) in saved {
+    for (controller, directory) in saved where controller != CgroupV1.unified {
       guard let path = paths[controller] ?? paths[""] else {
         targets.insert(directory)
         continue
@@ -142,7 +164,7 @@ public final class CgroupV1: CgroupManager {
   /// One entry for each hierarchy.
   public func containerMounts() throws(Failure) -> [CgroupMount] {
     var byDirectory: [String: [String]] = [:]
-    for (controller, directory) in saved {
+    for (controller, directory) in saved where controller != CgroupV1.unified {
       // Hierarchies that are mounted apart have directories of their own.
       byDirectory[directory, default: []].append(controller)
     }

@@ -39,13 +39,35 @@ enum Hierarchies {
   static let usualPlace = "/sys/fs/cgroup"
   /// CGROUP_SUPER_MAGIC (statfs(2)).
   static let magic: Int64 = 0x27e0eb
+  /// CGROUP2_SUPER_MAGIC.
+  static let magicOfVersion2: Int64 = 0x6367_7270
 
   /// The mounted ones with the caller's place in each. Where all are at their usual place, the mount table, which grows with
   /// every container, is not read.
   static func read() throws(Failure) -> [Hierarchy] {
-    let own = memberships(try Files.read("/proc/self/cgroup", limit: limit))
-    if let usual = atUsualPlaces(own, isRoot: isHierarchyRoot) { return usual }
-    return parse(mountinfo: try Files.read("/proc/self/mountinfo", limit: limit), own)
+    let bytes = try Files.read("/proc/self/cgroup", limit: limit)
+    let own = memberships(bytes)
+    let version2 = unified(bytes).map { [$0] } ?? []
+    if let usual = atUsualPlaces(own, isRoot: isHierarchyRoot) { return usual + version2 }
+    return parse(mountinfo: try Files.read("/proc/self/mountinfo", limit: limit), own) + version2
+  }
+
+  /// Version 2 on a hybrid host, where systemd mounts it.
+  private static func unified(_ cgroup: [UInt8]) -> Hierarchy? {
+    let mountpoint = usualPlace + "/" + CgroupV1.unified
+    guard let own = unifiedMembership(cgroup) else { return nil }
+    let fd = open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard fd >= 0 else { return nil }
+    defer { close(fd) }
+    guard nemo_filesystem_magic(fd) == magicOfVersion2 else { return nil }
+    return Hierarchy(controllers: [CgroupV1.unified], mountpoint: mountpoint, own: own)
+  }
+
+  /// The place that /proc/self/cgroup gives for version 2 (`0::PLACE`).
+  static func unifiedMembership(_ cgroup: [UInt8]) -> String? {
+    let prefix = Array("0::".utf8)
+    return cgroup.split(separator: 10).first { $0.starts(with: prefix) }
+      .map { String(decoding: $0.dropFirst(prefix.count), as: UTF8.self) }
   }
 
   /// The lines of /proc/self/cgroup that are of version 1, without a place.

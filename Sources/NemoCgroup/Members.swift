@@ -36,7 +36,8 @@ extension CgroupV1 {
     try walk(directory) { (directory) throws(Failure) in
       do throws(Failure) {
         result += CgroupText.processes(try Files.read(directory + "/cgroup.procs", limit: CgroupV1.listLimit))
-      } catch  where error.isGone {
+      } catch  where error.isGone || error.errno?.rawValue == EOPNOTSUPP {
+        // A threaded cgroup of version 2 lists its processes further up.
         return
       }
     }
@@ -74,9 +75,8 @@ extension CgroupV1 {
 
   /// Removes the cgroups, children first. A process that has just ended may keep one busy for a moment.
   public func remove() throws(Failure) {
-    if refused { return }
     var waited = 0
-    for directory in directories {
+    for directory in directories where !refused || (madeUnified && directory == saved[CgroupV1.unified]) {
       var pause = 1
       while rmdir(directory) != 0 && nemo_get_errno() != ENOENT {
         guard nemo_get_errno() == EBUSY else { throw .last("remove cgroup", directory) }

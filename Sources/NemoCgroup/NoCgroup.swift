@@ -14,6 +14,8 @@ public final class NoCgroup: CgroupManager {
   public var saved: [String: String] { [:] }
   /// Nothing to make.
   public func create() throws(Failure) {}
+  /// None.
+  public func openForClone(making: Bool) throws(Failure) -> Int32 { -1 }
   /// Always.
   public func isEmpty() throws(Failure) -> Bool { true }
   /// Limits cannot be set, and are not promised: the caller asked for none.

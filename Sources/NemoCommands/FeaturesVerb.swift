@@ -51,11 +51,12 @@ extension NemoshellProgram {
     json.beginObject()
     enabled("idmap", true, &json)
     json.endObject()
-    enabled("netDevices", false, &json)
+    enabled("netDevices", true, &json)
     json.endObject()
     json.key("annotations")
     json.beginObject()
     json.member("io.github.seccomp.libseccomp.version", Seccomp.libraryVersion)
+    // The name by which callers ask any runtime; crun answers to it too.
     json.member("org.opencontainers.runc.checkpoint.enabled", "false")
     json.endObject()
     json.member("potentiallyUnsafeConfigAnnotations", [String]())

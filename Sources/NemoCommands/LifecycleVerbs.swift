@@ -32,6 +32,10 @@ extension NemoshellProgram {
   static func preservedDescriptors(_ arguments: Arguments) throws(Failure) -> UInt32 {
     let given: UInt32 = try number("--preserve-fds", arguments) ?? 0
     guard given <= 1 << 20 else { throw Failure("", "--preserve-fds", reason: "\(given) is more than \(1 << 20)") }
+    for fd in 0..<given where fcntl(Int32(3 + fd), F_GETFD) < 0 {
+      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
+    }
+    // A caller that was activated itself may have left the variable without the descriptors: that is no error.
     let listening = getenv("LISTEN_FDS").flatMap { UInt32(String(cString: $0)) } ?? 0
     return max(given, min(listening, 1 << 10))
   }

@@ -4,7 +4,7 @@ import NemoJSON
 import NemoKernel
 import NemoRuntime
 
-/// The log that engines read: `--log FILE|file:FILE|syslog:ID`, text or JSON lines, and warnings and errors on stderr.
+/// The log that engines read: `--log FILE|file:FILE|syslog:ID`, text or JSON lines; errors go to stderr too.
 final class Log {
   enum Target {
     case stderr
@@ -43,10 +43,8 @@ final class Log {
 
   func debug(_ text: @autoclosure () -> String) { if debugging { write(.debug, text()) } }
 
-  func warning(_ text: String) {
-    write(.warning, text)
-    if case .file = target { Output.error("warning: \(text)") }
-  }
+  /// Only into the log: with an engine, stderr is the container's own.
+  func warning(_ text: String) { write(.warning, text) }
 
   func error(_ text: String) {
     write(.error, text)

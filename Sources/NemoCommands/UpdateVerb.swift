@@ -14,7 +14,7 @@ extension NemoshellProgram {
       .option("--memory-reservation", value: "BYTES", "soft memory limit"),
       .option("--memory-swap", value: "BYTES", "memory plus swap"),
       .option("--kernel-memory", value: "BYTES", "accepted; has no effect on current kernels"),
-      .option("--kernel-memory-tcp", value: "BYTES", "accepted; has no effect on current kernels"),
+      .option("--kernel-memory-tcp", value: "BYTES", "limit of TCP buffers (cgroup v1)"),
       .option("--pids-limit", value: "N", "number of tasks"),
       .option("--cpu-share", value: "N", "relative CPU weight"),
       .option("--cpu-quota", value: "MICROSECONDS", "CPU time per period"),

@@ -1,7 +1,8 @@
 import CJansson
 import NemoKernel
 
-/// A parsed JSON text (RFC 8259). Duplicate keys are refused; integers reach from −2^63 to 2^64−1.
+/// A parsed JSON text (RFC 8259). Duplicate keys are refused; integers that can be read reach from −2^63 to 2^64−1, and others
+/// are an error of whoever reads them, by JSON pointer.
 ///
 /// Nodes are borrowed: they may be used only while their document lives.
 public final class JSONDocument {
@@ -33,12 +34,14 @@ public final class JSONDocument {
 // The macros of jansson.h that Swift does not import.
 private let json_reject_duplicates = 0x1
 
-/// jansson keeps integers in 64 signed bits. Larger ones, up to 2^64−1, travel through it as marked strings.
+/// jansson keeps integers in 64 signed bits and refuses a text with others. They travel through it as marked strings.
 enum LargeIntegers {
   /// U+FDD0, a noncharacter that no configuration contains.
   static let mark: [UInt8] = [0xef, 0xb7, 0x90]
+  /// Digits that always fit.
+  private static let safeLength = 18
 
-  /// The text with every integer in 2^63 ... 2^64−1 replaced by a marked string; the same text when there is none.
+  /// The text with every integer outside of −2^63 ... 2^63−1 replaced by a marked string; the same text when there is none.
   static func quoted(_ bytes: [UInt8]) -> [UInt8] {
     var found: [Range<Int>] = []
     bytes.withUnsafeBufferPointer { text in
@@ -53,14 +56,7 @@ enum LargeIntegers {
         } else if byte &- 0x30 < 10 {
           let start = i
           while i < end && text[i] &- 0x30 < 10 { i += 1 }
-          let more = i < end && (text[i] == 0x2e || text[i] | 0x20 == 0x65)
-          let signed = start > 0 && text[start - 1] == 0x2d
-          let length = i - start
-          if !more && !signed && (length == 19 || length == 20) && text[start] != 0x30,
-            let value = unsigned(text[start..<i]), value > UInt64(Int64.max)
-          {
-            found.append(start..<i)
-          }
+          if i - start > safeLength, let range = large(text, start..<i) { found.append(range) }
           while i < end
             && (text[i] &- 0x30 < 10 || text[i] == 0x2e || text[i] | 0x20 == 0x65 || text[i] == 0x2b || text[i] == 0x2d)
           {
@@ -85,6 +81,18 @@ enum LargeIntegers {
     }
     result += bytes[from...]
     return result
+  }
+
+  /// Where the integer with these digits is, its sign included, when it does not fit into 64 signed bits.
+  private static func large(_ text: UnsafeBufferPointer<UInt8>, _ digits: Range<Int>) -> Range<Int>? {
+    if let next = text[digits.upperBound...].first, next == 0x2e || next | 0x20 == 0x65 { return nil }
+    // A leading zero, and a number where a name belongs, stay the errors that they are.
+    let follower = text[digits.upperBound...].first { $0 != 0x20 && !(0x09...0x0d).contains($0) }
+    if text[digits.lowerBound] == 0x30 || follower == 0x3a { return nil }
+    let isNegative = digits.lowerBound > 0 && text[digits.lowerBound - 1] == 0x2d
+    let limit = UInt64(Int64.max) + (isNegative ? 1 : 0)
+    if let value = unsigned(text[digits]), value <= limit { return nil }
+    return isNegative ? digits.lowerBound - 1..<digits.upperBound : digits
   }
 
   /// The value of decimal digits, or nil when it does not fit.

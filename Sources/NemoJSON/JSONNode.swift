@@ -16,7 +16,7 @@ public struct JSONNode {
   let key: UnsafePointer<CChar>?
   let index: Int
 
-  /// The kind of the value. An integer above 2^63−1 is an integer, though kept as a string inside.
+  /// The kind of the value. An integer outside of −2^63 ... 2^63−1 is an integer, though kept as a string inside.
   public var kind: Kind {
     switch value.pointee.type {
     case JSON_OBJECT: .object
@@ -29,13 +29,15 @@ public struct JSONNode {
     }
   }
 
-  private var largeInteger: UInt64? {
+  /// The sign and the digits of an integer that jansson cannot hold; nil for every other value.
+  private var largeInteger: Substring.UTF8View? {
     guard value.pointee.type == JSON_STRING, let c = json_string_value(value),
       UInt8(bitPattern: c[0]) == LargeIntegers.mark[0],
       UInt8(bitPattern: c[1]) == LargeIntegers.mark[1], UInt8(bitPattern: c[2]) == LargeIntegers.mark[2]
     else { return nil }
-    let digits = UnsafeBufferPointer(start: c + 3, count: json_string_length(value) - 3)
-    return LargeIntegers.unsigned(digits.lazy.map { UInt8(bitPattern: $0) })
+    let number = String(cString: c + 3)[...].utf8
+    let digits = number.first == 0x2d ? number.dropFirst() : number
+    return !digits.isEmpty && digits.allSatisfy { $0 &- 0x30 < 10 } ? number : nil
   }
 
   /// The JSON pointer of this value, made only when an error needs it.
@@ -170,7 +172,9 @@ public struct JSONNode {
 
   /// An integer in the range of `T`.
   @inlinable public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(Failure) -> T {
-    let (bits, isNegative) = try wholeNumber()
+    guard let (bits, isNegative) = try wholeNumber() else {
+      throw outOfRange(digits, lower: "\(T.min)", upper: "\(T.max)")
+    }
     if isNegative {
       let number = Int64(bitPattern: bits)
       guard let exact = T(exactly: number) else {
@@ -182,12 +186,18 @@ public struct JSONNode {
     return exact
   }
 
-  /// An integer's 64 bits, and whether they are to be read as a negative number.
-  public func wholeNumber() throws(Failure) -> (bits: UInt64, isNegative: Bool) {
-    if let large = largeInteger { return (large, false) }
+  /// An integer's 64 bits, and whether they are to be read as a negative number; nil when it has more.
+  public func wholeNumber() throws(Failure) -> (bits: UInt64, isNegative: Bool)? {
+    if let large = largeInteger { return LargeIntegers.unsigned(large).map { ($0, false) } }
     guard value.pointee.type == JSON_INTEGER else { throw mismatch("an integer") }
     let number = json_integer_value(value)
     return (UInt64(bitPattern: Int64(number)), number < 0)
+  }
+
+  /// An integer of more than 64 bits as it is written, cut to a readable length.
+  public var digits: String {
+    guard let large = largeInteger else { return "" }
+    return String(Substring(large.prefix(40))) + (large.count > 40 ? "…" : "")
   }
 
   /// An error about an integer outside of `lower` ... `upper`.

@@ -55,12 +55,19 @@ public enum Descriptors {
     return (bytes, Array(descriptors.prefix(count)))
   }
 
-  /// Connects to a unix socket by path.
+  /// Connects to a unix socket by path, or by abstract name after a `@`.
   public static func connect(_ path: String, type: Int32 = Int32(SOCK_STREAM.rawValue)) throws(Failure)
     -> OwnedDescriptor
   {
     let fd = nemo_unix_connect(path, type)
     guard fd >= 0 else { throw .last("connect", path) }
+    return OwnedDescriptor(adopting: fd)
+  }
+
+  /// A non-blocking unix socket called `name` in a directory; a longer path of the directory does not matter.
+  public static func bind(_ name: String, in directory: Int32, type: Int32) throws(Failure) -> OwnedDescriptor {
+    let fd = nemo_unix_bind("/proc/self/fd/\(directory)/\(name)", type)
+    guard fd >= 0 else { throw .last("bind socket", name) }
     return OwnedDescriptor(adopting: fd)
   }
 

@@ -145,17 +145,27 @@ public enum Files {
 
   /// The names in a directory, without `.` and `..`.
   public static func list(_ path: String, at directory: Int32 = AT_FDCWD) throws(Failure) -> [String] {
-    let fd = try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory)
-    guard let stream = fdopendir(fd.take()) else { throw .last("read directory", path) }
-    defer { closedir(stream) }
+    try names(in: open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory).raw, subject: path)
+  }
+
+  /// The names in an open directory, without `.` and `..`; needs no further descriptor.
+  public static func names(in directory: Int32, subject: String) throws(Failure) -> [String] {
+    guard lseek(directory, 0, SEEK_SET) == 0 else { throw .last("read directory", subject) }
     var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = nemo_getdents(directory, &buffer, buffer.count)
+      guard count >= 0 else { throw .last("read directory", subject) }
+      if count == 0 { return names }
+      // struct linux_dirent64: two 64-bit numbers, the record's length, a type, the name (getdents(2)).
+      var start = 0
+      while start < count {
+        let length = Int(buffer[start + 16]) | Int(buffer[start + 17]) << 8
+        let name = String(decoding: buffer[(start + 19)..<(start + length)].prefix { $0 != 0 }, as: UTF8.self)
+        if name != "." && name != ".." { names.append(name) }
+        start += length
       }
-      if name != "." && name != ".." { names.append(name) }
     }
-    return names
   }
 
   /// The target of a symbolic link.

@@ -160,13 +160,19 @@ public struct MountOptions: Equatable, Sendable {
     "rshared": 1 << 20 | 16384, "rslave": 1 << 19 | 16384, "rprivate": 1 << 18 | 16384, "runbindable": 1 << 17 | 16384,
   ]
 
+  /// Flags of a file system as a whole, which take no value. On a bind mount, whose file system is mounted already, they change
+  /// nothing, in mount(2) as here.
+  private static let superblockFlags = ["dirsync", "iversion", "lazytime", "mand", "silent", "sync"]
+
+  /// The first option that only a new mount of a file system could fulfil: not of a bind mount, which would ignore it.
+  public var firstForNewFileSystem: String? { data.first { !MountOptions.superblockFlags.contains($0) } }
+
   /// Every option with a meaning of its own, for `features`.
   public static var known: [String] {
     let attributes = attributeOptions.map(\.name)
     let own = ["bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"]
-    // Flags of the file system, which take no value.
-    let superblock = ["dirsync", "iversion", "lazytime", "mand", "silent", "sync"]
     return
-      (attributes + attributes.map { "r" + $0 } + own + superblock + withoutEffect + propagationFlags.keys).sorted()
+      (attributes + attributes.map { "r" + $0 } + own + superblockFlags + withoutEffect + propagationFlags.keys)
+      .sorted()
   }
 }

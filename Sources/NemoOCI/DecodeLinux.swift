@@ -101,13 +101,22 @@ extension NetDevice {
       guard self.name.isEmpty || NetDevice.isName(self.name) else {
         throw inside.failure("\"\(self.name)\" \(NetDevice.legalName)")
       }
+      guard !self.name.utf8.contains(0x25) || NetDevice.isTemplate(self.name) else {
+        throw inside.failure("\"\(self.name)\" has a '%' that is not its one %d")
+      }
     }
   }
 
   static let legalName = "is no interface name: 1 to 15 bytes without white space, '/' and ':'; not '.' or '..'"
 
+  /// Whether the name has one `%` and that is of `%d`, for which the lowest free number is put (config-linux.md#network-devices).
+  static func isTemplate(_ name: String) -> Bool {
+    let parts = name.utf8.split(separator: 0x25, omittingEmptySubsequences: false)
+    return parts.count == 2 && parts[1].first == 0x64
+  }
+
   /// The kernel's rule (dev_valid_name) for the name of an interface.
-  static func isName(_ name: String) -> Bool {
+  public static func isName(_ name: String) -> Bool {
     (1...Limits.interfaceNameLength).contains(name.utf8.count) && name != "." && name != ".."
       && name.utf8.allSatisfy { $0 != 0x2f && $0 != 0x3a && $0 != 0x20 && !(0x09...0x0d).contains($0) }
   }

@@ -5,8 +5,10 @@ extension Process {
   init(_ node: JSONNode) throws(Failure) {
     self.init()
     terminal = try node.flag("terminal") ?? false
-    // Without a terminal its size is to be ignored (config.md#process).
-    if terminal, let size = try node.field("consoleSize") { consoleSize = try ConsoleSize(size) }
+    if let size = try node.field("consoleSize") {
+      // Without a terminal its size is to be ignored (config.md#process), but not what is no size.
+      if terminal { consoleSize = try ConsoleSize(size) } else { try ConsoleSize.checkTypes(size) }
+    }
     cwd = try node.required("cwd").absolutePath()
     if let env = try node.field("env") { self.env = try env.array(Process.environmentEntry) }
     let args = try node.required("args")
@@ -41,6 +43,12 @@ extension Process {
 extension ConsoleSize {
   init(_ node: JSONNode) throws(Failure) {
     self.init(height: try node.required("height").integer(), width: try node.required("width").integer())
+  }
+
+  /// The members as the schema has them, whatever their values.
+  static func checkTypes(_ node: JSONNode) throws(Failure) {
+    _ = try node.number("height") as UInt64?
+    _ = try node.number("width") as UInt64?
   }
 }
 

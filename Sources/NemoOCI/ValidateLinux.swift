@@ -80,10 +80,14 @@ extension LinuxConfiguration {
         "/linux/netDevices",
         "unable to move network devices without a private NET namespace: add network to /linux/namespaces")
     }
+    guard !KernelParameter.isOwnNetwork(path(of: .network) ?? "") else {
+      throw wrong(
+        "/linux/netDevices", "unable to move network devices: the network namespace to join is the one they are in")
+    }
     var names: Set<String> = []
     for device in netDevices {
       let name = device.name.isEmpty ? device.hostName : device.name
-      guard names.insert(name).inserted else {
+      guard NetDevice.isTemplate(name) || names.insert(name).inserted else {
         throw wrong(
           "/linux/netDevices/\(JSONNode.escape(device.hostName))",
           "\"\(name)\" is already the name of another device inside")

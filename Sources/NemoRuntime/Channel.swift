@@ -8,7 +8,9 @@ import NemoKernel
 /// ```
 ///   runtime                      container's process
 ///      | -- mapped -------------->|   user namespace maps are written (only with a new user namespace)
-///      | -- cgroup + fds -------->|   join by writing "0" to each
+///      | -- cgroup + fds -------->|   join by writing "0" to each (after the network devices, when there are some)
+///      |<------- network + fds ---|   only with network devices: the namespaces are made
+///      | -- proceed ------------->|   the devices are in
 ///      |<------- mounted ---------|   only when there are hooks: namespaces and mounts are ready, not yet pivoted
 ///      | -- proceed ------------->|   prestart and createRuntime hooks ran
 ///      |<------- listener + fd ---|   only with seccomp NOTIFY
@@ -23,6 +25,7 @@ struct Channel {
   enum Kind: UInt8 {
     case mapped = 0x4d  // M
     case cgroup = 0x43  // C
+    case network = 0x4e  // N
     case mounted = 0x48  // H
     case proceed = 0x47  // G
     case listener = 0x4c  // L

@@ -20,6 +20,23 @@ enum ChildProcess {
   /// The runtime may end; the process goes on.
   static func outliveRuntime() { nemo_prctl(ProcessControl.parentDeathSignal, 0, 0, 0, 0) }
 
+  /// clone3(2) with `flags`, into the cgroup of version 2 that `cgroup` names unless it is -1.
+  static func clone(flags: Int32, into cgroup: Int32) -> Int32 {
+    var arguments = nemo_clone_args()
+    arguments.flags = UInt64(UInt32(bitPattern: flags))
+    arguments.exit_signal = UInt64(SIGCHLD)
+    if cgroup < 0 { return nemo_clone3(&arguments) }
+    let intoCgroup: UInt64 = 0x2_0000_0000
+    var inside = arguments
+    inside.flags |= intoCgroup
+    inside.cgroup = UInt64(cgroup)
+    let pid = nemo_clone3(&inside)
+    // It takes no processes when its controllers were given to cgroups below (EBUSY) or its parent is threaded: the hierarchy limits
+    // nothing, and no container has to fail for it.
+    guard pid < 0, nemo_get_errno() == EBUSY || nemo_get_errno() == EOPNOTSUPP else { return pid }
+    return nemo_clone3(&arguments)
+  }
+
   /// A session of its own: no terminal of the caller's.
   static func leaveSession() throws(Failure) {
     guard setsid() >= 0 else { throw .last("setsid") }

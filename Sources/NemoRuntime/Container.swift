@@ -59,29 +59,21 @@ public struct Container: ~Copyable {
       flock(directory.descriptor.raw, LOCK_UN)
       return .stopped
     }
-    guard process.isAlive(procfs) else { return .stopped }
+    guard try process.isAlive(procfs) else { return .stopped }
     if try cgroup().isFrozen() { return .paused }
     return directory.waitsForStart ? .created : .running
   }
 
   /// The pid of the first process, or 0 when it has ended.
-  public func livePid() -> Int32 {
-    guard let process = record.process, process.isAlive(procfs) else { return 0 }
+  public func livePid() throws(Failure) -> Int32 {
+    guard let process = record.process, try process.isAlive(procfs) else { return 0 }
     return process.pid
   }
 
   /// A descriptor of the first process that cannot become another's; nil when it has ended.
   func pidfd() throws(Failure) -> OwnedDescriptor? {
     guard let process = record.process else { return nil }
-    let fd = nemo_pidfd_open(process.pid, 0)
-    guard fd >= 0 else {
-      if nemo_get_errno() == ESRCH { return nil }
-      throw .last("pidfd_open", record.id)
-    }
-    let owned = OwnedDescriptor(adopting: fd)
-    // The identity is checked after the descriptor is held: from now on the pid cannot be reused unnoticed.
-    guard process.isAlive(procfs) else { return nil }
-    return owned
+    return try process.hold(procfs)
   }
 
   func wrongState(_ verb: String, _ status: Status) -> Failure {

@@ -3,6 +3,7 @@ import Glibc
 import NemoCapabilities
 import NemoCgroup
 import NemoKernel
+import NemoNetwork
 import NemoOCI
 import NemoSeccomp
 
@@ -18,6 +19,8 @@ struct InitPlan {
   var tree: Int32
   /// The detached source of each bind mount, by index in `configuration.mounts`; -1 for others.
   var bound: [Int32]
+  /// The detached node of each device, by index in `linux.devices`; see ``Devices/nodes(_:_:in:)``.
+  var nodes: [Int32]
   var cgroup: any CgroupManager
   /// Connected console socket, or -1.
   var console: Int32
@@ -71,6 +74,8 @@ struct ContainerInit: ~Copyable {
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
+    // Before the kernel parameters, some of which are those of a device.
+    if !linux.netDevices.isEmpty { try receiveDevices() }
     try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     try setNames()
     try ProcessAttributes.apply(linux)
@@ -84,7 +89,17 @@ struct ContainerInit: ~Copyable {
 
   private func becomeRoot() throws(Failure) {
     try ChildProcess.becomeRoot()
-    if !plan.setup.setgroupsDenied, nemo_setgroups(0, nil) != 0 { throw .last("drop supplementary groups") }
+    if !plan.setup.setgroupsDenied, !plan.setup.keepsGroups, nemo_setgroups(0, nil) != 0 {
+      throw .last("drop supplementary groups")
+    }
+  }
+
+  /// Opens the way into the network namespace for the runtime, and waits for it to move the devices.
+  private func receiveDevices() throws(Failure) {
+    let namespace = try Files.open("/proc/self/ns/net", O_RDONLY)
+    let socket = try NetlinkSocket()
+    try channel.send(.network, [], [namespace.raw, socket.raw])
+    _ = try channel.expect(.proceed)
   }
 
   private func joinCgroup() throws(Failure) {
@@ -138,7 +153,9 @@ struct ContainerInit: ~Copyable {
       $0.destination.trimmedSlashes == "/dev"
         && ($0.type == "bind" || $0.options.contains { $0 == "bind" || $0 == "rbind" })
     }
-    if !boundDev { try Devices.make(configuration.linux.devices, in: rootfs.root.raw, byBind: inUserNamespace) }
+    if !boundDev {
+      try Devices.make(configuration.linux.devices, plan.nodes, in: rootfs.root.raw, byBind: inUserNamespace)
+    }
     try rootfs.makeWorkingDirectory(plan.setup.process.cwd)
     if plan.configuration.process?.terminal == true {
       try Terminal.open(

@@ -41,7 +41,7 @@ public enum Containers {
 
   private static func summary(_ container: borrowing Container) throws(Failure) -> Summary {
     let status = try container.status()
-    return Summary(record: container.record, status: status, pid: status == .stopped ? 0 : container.livePid())
+    return Summary(record: container.record, status: status, pid: status == .stopped ? 0 : try container.livePid())
   }
 
   /// Every container that can be read; the others are told to `damaged`.

@@ -4,6 +4,7 @@ import NemoCapabilities
 import NemoCgroup
 import NemoKernel
 import NemoMounts
+import NemoNetwork
 import NemoOCI
 import NemoSeccomp
 
@@ -16,24 +17,28 @@ struct Creation: ~Copyable {
   let configuration: Configuration
   let process: Process
   private let configurationBytes: [UInt8]
+  /// The program can tell the caller's service manager that it is ready.
+  private let isNotified: Bool
 
   /// Reads and checks everything; makes nothing but the state root.
   init(_ options: CreateOptions, _ context: RuntimeContext) throws(Failure) {
     try ContainerID.validate(options.id)
     var options = options
     options.bundle = try Files.absolute(options.bundle)
-    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
-      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
-    }
     let path =
       options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
     let bytes = try Files.read(path, limit: StateStore.configurationLimit)
-    let configuration = try Configuration(parsing: bytes, subject: path)
-    guard let process = configuration.process else {
+    var configuration = try Configuration(parsing: bytes, subject: path)
+    guard var process = configuration.process else {
       throw Failure("", "/process", reason: "is required to create a container")
     }
     let store = try StateStore(path: Files.absolute(context.root), create: true)
     let procfs = try Procfs()
+    let isNotified = NotifySocket.manager != nil
+    if isNotified {
+      configuration.mounts.append(NotifySocket.mount(root: store.path, id: options.id))
+      process.env = ProcessSetup.merge([NotifySocket.variable], into: process.env)
+    }
     self.configurationBytes = bytes
     self.configuration = configuration
     self.process = process
@@ -41,6 +46,7 @@ struct Creation: ~Copyable {
     self.context = context
     self.store = store
     self.procfs = procfs
+    self.isNotified = isNotified
   }
 
   var rootfsPath: String {
@@ -62,6 +68,7 @@ struct Creation: ~Copyable {
       throw Failure("", "/linux/namespaces", reason: "a container needs a mount namespace of its own")
     }
     try refuseUnsupported()
+    try namespaces.verifyUsers(resources, procfs)
     let setup = try processSetup(joinsUser: namespaces.joins(.user))
     let directory = try store.claim(options.id)
     var record = StateRecord(
@@ -71,24 +78,29 @@ struct Creation: ~Copyable {
     if !configuration.hooks.poststart.isEmpty { record.laterHooks.append("poststart") }
     if !configuration.hooks.poststop.isEmpty { record.laterHooks.append("poststop") }
     var pid: Int32 = 0
+    var devices: DeviceTransfer? = nil
     do throws(Failure) {
       try directory.writeIntent(record)
       try Files.replace(
         ContainerDirectory.configurationName, in: directory.descriptor.raw, with: configurationBytes, durable: false)
+      if isNotified { try NotifySocket.prepare(directory) }
+      let notify = isNotified && !throughFIFO ? try NotifySocket(directory) : nil
       let fifo = throughFIFO ? try makeFIFO(directory) : -1
-      let plan = try initPlan(setup, namespaces, cgroup, console: console, fifo: fifo, record)
+      let plan = try initPlan(setup, namespaces, cgroup, directory, console: console, fifo: fifo, record)
       let channel = try launch(plan, &pid, &namespaces)
-      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory)
+      try connect(channel: Channel(socket: channel.raw), &pid, plan, cgroup, &record, directory, &devices)
       if fifo >= 0 { close(fifo) }
       try directory.commit()
       try publish(pid)
       try Channel(socket: channel.raw).send(.proceed)
-      return MadeContainer(record: record, channel: channel, directory: directory, configuration: configuration)
+      return MadeContainer(
+        record: record, channel: channel, directory: directory, configuration: configuration, notify: notify)
     } catch {
       if pid > 0 {
         kill(pid, SIGKILL)
         _ = Children.reap(pid)
       }
+      for problem in devices?.moveBack() ?? [] { context.warn(problem) }
       try undo(cgroup, directory, error)
       // The specification's step after a failed hook is the end of the life, with what is to run there.
       if pid > 0 { Lifecycle.runPoststop(configuration.hooks.poststop, record, context) }
@@ -101,20 +113,16 @@ struct Creation: ~Copyable {
     throws(Failure)
   {
     do throws(Failure) {
-      if cause.operation != Creation.occupied { try cgroup.remove() }
+      try cgroup.remove()
       try store.remove(directory)
     } catch {
       throw cause.within("\(error.message), while cleaning up after")
     }
   }
 
-  private static let occupied = "container's cgroup is not empty"
-
   /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
   private func refuseUnsupported() throws(Failure) {
-    if let device = configuration.linux.netDevices.first {
-      throw Failure("", "/linux/netDevices/\(device.hostName)", reason: "moving network devices is not supported")
-    }
+    try CrunAnnotations.check(configuration.annotations, warn: context.warn)
     if configuration.linux.intelRdt != nil {
       throw Failure("", "/linux/intelRdt", reason: "Intel RDT is not supported on this host")
     }
@@ -146,8 +154,9 @@ struct Creation: ~Copyable {
     for warning in warnings { context.warn(warning) }
     return ProcessSetup(
       process: process, capabilities: capabilities, filter: filter,
-      keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs, setgroupsDenied: false
-    )
+      keyring: options.noNewKeyring ? nil : "_ses.\(options.id)", preserved: options.preserveFDs,
+      setgroupsDenied: false,
+      keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))
   }
 
   private func makeFIFO(_ directory: borrowing ContainerDirectory) throws(Failure) -> Int32 {
@@ -157,8 +166,8 @@ struct Creation: ~Copyable {
   }
 
   private func initPlan(
-    _ setup: ProcessSetup, _ namespaces: NamespacePlan, _ cgroup: any CgroupManager, console: Int32, fifo: Int32,
-    _ record: StateRecord
+    _ setup: ProcessSetup, _ namespaces: NamespacePlan, _ cgroup: any CgroupManager,
+    _ directory: borrowing ContainerDirectory, console: Int32, fifo: Int32, _ record: StateRecord
   ) throws(Failure) -> InitPlan {
     let place = try Files.open(rootfsPath, O_PATH | O_DIRECTORY)
     let tree = try MountTree.copy("", at: place.raw, recursive: true)
@@ -166,24 +175,34 @@ struct Creation: ~Copyable {
     bound.reserveCapacity(configuration.mounts.count)
     for (index, mount) in configuration.mounts.enumerated() {
       do throws(Failure) {
-        bound.append(try bindSource(mount))
+        bound.append(try bindSource(index, mount))
+      } catch  where error.operation.isEmpty {
+        throw error
       } catch {
         throw error.within("/mounts/\(index)")
       }
     }
+    let nodes =
+      namespaces.isNew(.user)
+      ? try Devices.nodes(configuration.linux.devices, configuration.linux, in: directory.descriptor.raw) : []
     return InitPlan(
       id: options.id, configuration: configuration, setup: setup, namespaces: namespaces, rootfs: rootfsPath,
       tree: tree.take(),
-      bound: bound, cgroup: cgroup, console: console, fifo: fifo, noPivot: options.noPivot,
+      bound: bound, nodes: nodes, cgroup: cgroup, console: console, fifo: fifo, noPivot: options.noPivot,
       hookState: { status, pid in StateDocument.hook(record, status: status, pid: pid) })
   }
 
   /// The detached tree of a bind mount's source, taken once with the runtime's own rights; -1 for other mounts.
-  private func bindSource(_ mount: Mount) throws(Failure) -> Int32 {
+  private func bindSource(_ index: Int, _ mount: Mount) throws(Failure) -> Int32 {
     let options = MountOptions(mount.options)
     guard mount.type == "bind" || options.bind, !options.remount else { return -1 }
     guard !mount.source.isEmpty else {
       throw Failure("mount", mount.destination, reason: "a bind mount needs a source")
+    }
+    if let option = options.firstForNewFileSystem {
+      throw Failure(
+        "", "/mounts/\(index)/options",
+        reason: "bind mounts cannot have any filesystem-specific options applied: \"\(option)\"")
     }
     let path = mount.source.hasPrefix("/") ? mount.source : "\(self.options.bundle)/\(mount.source)"
     let noFollow = options.copySymlink || options.sourceNoFollow
@@ -204,22 +223,22 @@ struct Creation: ~Copyable {
     -> OwnedDescriptor
   {
     let pair = try Descriptors.socketPair()
-    let flags = UInt64(UInt32(bitPattern: namespaces.cloneFlags))
+    let flags = namespaces.cloneFlags
+    let cgroup = try plan.cgroup.openForClone(making: true)
+    defer { if cgroup >= 0 { close(cgroup) } }
     pid = try namespaces.around { () throws(Failure) in
-      var arguments = nemo_clone_args()
-      arguments.flags = flags
-      arguments.exit_signal = UInt64(SIGCHLD)
-      let pid = nemo_clone3(&arguments)
+      let pid = ChildProcess.clone(flags: flags, into: cgroup)
       guard pid >= 0 else { throw .last("clone the container's process") }
       return pid
     }
     if pid == 0 {
       // The other end is closed with it: the runtime's death then shows as a closed channel.
       let socket = pair.keepFar().take()
+      if cgroup >= 0 { close(cgroup) }
       ContainerInit.run(plan, Channel(socket: socket))
     }
     close(plan.tree)
-    for fd in plan.bound where fd >= 0 { close(fd) }
+    for fd in plan.bound + plan.nodes where fd >= 0 { close(fd) }
     namespaces.closeJoined()
     return pair.keepNear()
   }

@@ -4,6 +4,7 @@ import NemoCgroup
 import NemoJSON
 import NemoKernel
 import NemoMounts
+import NemoNetwork
 import NemoOCI
 
 /// A container that waits for its start.
@@ -13,6 +14,8 @@ public struct MadeContainer: ~Copyable {
   let channel: OwnedDescriptor
   let directory: ContainerDirectory
   let configuration: Configuration
+  /// Where the program says that it is ready, when somebody wants to know and this process starts it.
+  let notify: NotifySocket?
 
   /// The pid of its first process.
   public var pid: Int32 { record.process?.pid ?? 0 }
@@ -22,12 +25,14 @@ extension Creation {
   /// The runtime's half of the protocol in ``Channel``, up to `ready`.
   func connect(
     channel: Channel, _ pid: inout Int32, _ plan: InitPlan, _ cgroup: any CgroupManager, _ record: inout StateRecord,
-    _ directory: borrowing ContainerDirectory
+    _ directory: borrowing ContainerDirectory, _ devices: inout DeviceTransfer?
   ) throws(Failure) {
+    // The process listens for nothing else while it waits for its network devices.
+    let movesDevices = !configuration.linux.netDevices.isEmpty
     do throws(Failure) {
       if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, procfs) }
       try mapUsers(pid, plan, channel)
-      try attachCgroup(cgroup, channel)
+      if !movesDevices { try attachCgroup(cgroup, channel) }
       // While the process mounts; it becomes the state when the process is ready.
       try stage(pid, &record, directory)
     } catch {
@@ -50,6 +55,10 @@ extension Creation {
         pid = second
         known = true
         try stage(pid, &record, directory)
+      case .network:
+        try move(message, &devices)
+        try channel.send(.proceed)
+        try attachCgroup(cgroup, channel)
       case .mounted:
         let state = plan.hookState("creating", pid)
         try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
@@ -67,10 +76,23 @@ extension Creation {
     guard ready && known else { throw silence(pid) }
   }
 
+  /// Moves the network devices into the namespace that the process opened.
+  private func move(_ message: Channel.Message, _ devices: inout DeviceTransfer?) throws(Failure) {
+    guard message.descriptors.count == 2 else { throw Failure("receive the container's network namespace") }
+    var transfer = try DeviceTransfer(
+      namespace: OwnedDescriptor(adopting: message.descriptors[0]),
+      socket: NetlinkSocket(adopting: message.descriptors[1]))
+    do throws(Failure) { try transfer.move(configuration.linux.netDevices) } catch {
+      devices = consume transfer
+      throw error
+    }
+    devices = consume transfer
+  }
+
   private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)
     throws(Failure)
   {
-    record.process = ProcessIdentity(pid: pid, startTime: ProcessIdentity.status(of: pid, procfs)?.startTime ?? 0)
+    record.process = try ProcessIdentity(ofChild: pid, procfs)
     try directory.stage(record)
   }
 
@@ -136,9 +158,7 @@ enum PidFile {
   /// Sends a pidfd over the unix socket at `path` (`--pidfd-socket`).
   static func sendPidfd(_ pid: Int32, to path: String) throws(Failure) {
     if path.isEmpty { return }
-    let fd = nemo_pidfd_open(pid, 0)
-    guard fd >= 0 else { throw .last("pidfd_open") }
-    let pidfd = OwnedDescriptor(adopting: fd)
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     let socket = try Descriptors.connect(path)
     try Descriptors.send(Array("pidfd".utf8), [pidfd.raw], over: socket.raw, subject: path)
   }
@@ -148,13 +168,11 @@ enum PidFile {
 enum SeccompAgent {
   /// The listener that process `pid` offered.
   static func take(_ message: Channel.Message, from pid: Int32) throws(Failure) -> Int32 {
-    let pidfd = nemo_pidfd_open(pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     guard let number = Int32(String(decoding: message.body, as: UTF8.self)) else {
       throw Failure("receive the seccomp listener")
     }
-    let listener = nemo_pidfd_getfd(pidfd, number)
+    let listener = nemo_pidfd_getfd(pidfd.raw, number)
     guard listener >= 0 else { throw .last("receive the seccomp listener") }
     return listener
   }

@@ -26,11 +26,20 @@ enum Devices {
   ]
 
   /// Makes the default and the configured devices and the usual links.
-  static func make(_ configured: [Device], in root: Int32, byBind: Bool) throws(Failure) {
+  ///
+  /// - Parameter nodes: what ``nodes(_:_:in:)`` gave, in a user namespace; empty elsewhere.
+  static func make(_ configured: [Device], _ nodes: [Int32], in root: Int32, byBind: Bool) throws(Failure) {
     for device in defaults where !configured.contains(where: { $0.path == device.path }) {
       try make(device, in: root, byBind: byBind)
     }
-    for device in configured { try make(device, in: root, byBind: byBind) }
+    for (index, device) in configured.enumerated() {
+      if index < nodes.count, nodes[index] >= 0 {
+        let target = try RootDirectory.openOrCreate(device.path, asFile: true, in: root)
+        try MountTree.attach(nodes[index], to: target.raw, subject: device.path)
+      } else {
+        try make(device, in: root, byBind: byBind && device.type != "p")
+      }
+    }
     for (path, target) in links {
       let place = try RootDirectory.openParent(path, in: root)
       if place.name == "ptmx" { _ = unlinkat(place.directory.raw, place.name, 0) }
@@ -38,6 +47,44 @@ enum Devices {
         throw .last("symlink", path)
       }
     }
+  }
+
+  /// The configured devices of a container with a new user namespace, which cannot make nodes itself: made in `directory`, where
+  /// they stay (what is unlinked cannot be mounted), and taken from there as detached mounts. -1 for a FIFO, and where the runtime
+  /// may make none either: then the host's node is bound.
+  static func nodes(_ configured: [Device], _ linux: LinuxConfiguration, in directory: Int32) throws(Failure) -> [Int32]
+  {
+    var result: [Int32] = []
+    for (index, device) in configured.enumerated() {
+      let place = "/linux/devices/\(index)"
+      let uid = try UserNamespace.hostID(of: device.uid ?? 0, linux.uidMappings, "\(place)/uid")
+      let gid = try UserNamespace.hostID(of: device.gid ?? 0, linux.gidMappings, "\(place)/gid")
+      let name = "device-\(index)"
+      result.append(device.type == "p" ? -1 : try node(device, name, uid: uid, gid: gid, in: directory))
+    }
+    return result
+  }
+
+  private static func node(_ device: Device, _ name: String, uid: UInt32, gid: UInt32, in directory: Int32)
+    throws(Failure) -> Int32
+  {
+    let kind = device.type == "b" ? S_IFBLK : S_IFCHR
+    let major = UInt32(truncatingIfNeeded: device.major)
+    let minor = UInt32(truncatingIfNeeded: device.minor)
+    guard nemo_mknodat(directory, name, kind, major, minor) == 0 else {
+      if nemo_get_errno() == EPERM { return -1 }
+      throw .last("create device", device.path)
+    }
+    guard fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 else { throw .last("chown", device.path) }
+    guard fchmodat(directory, name, mode_t(device.fileMode ?? 0o666) & 0o7777, 0) == 0 else {
+      throw .last("chmod", device.path)
+    }
+    let tree = try MountTree.copy(name, at: directory, recursive: false, noFollow: true)
+    // The state is mostly on a file system without devices.
+    var change = AttributeChange()
+    change.clear = MountAttribute.noDev
+    try MountTree.change(tree.raw, change, subject: device.path)
+    return tree.take()
   }
 
   private static func make(_ device: Device, in root: Int32, byBind: Bool) throws(Failure) {

@@ -80,12 +80,10 @@ public struct Execution: ~Copyable {
       warnings += compiled.warnings
     }
     for warning in warnings { context.warn(warning) }
-    for fd in 0..<options.preserveFDs where fcntl(Int32(3 + fd), F_GETFD) < 0 {
-      throw .last("preserve descriptor \(3 + fd)", advice: "--preserve-fds counts open descriptors from 3")
-    }
     self.setup = ProcessSetup(
       process: process, capabilities: capabilities, filter: filter, keyring: "_ses.\(options.id)",
-      preserved: options.preserveFDs, setgroupsDenied: false)
+      preserved: options.preserveFDs, setgroupsDenied: false,
+      keepsGroups: CrunAnnotations.keepsGroups(configuration.annotations))
     self.container = container
     self.pidfd = pidfd
     self.process = process
@@ -119,9 +117,6 @@ public struct Execution: ~Copyable {
     if options.noNewPrivileges { process.noNewPrivileges = true }
     if !options.apparmor.isEmpty { process.apparmorProfile = options.apparmor }
     if !options.processLabel.isEmpty { process.selinuxLabel = options.processLabel }
-    for name in options.capabilities where !Capabilities.names.contains(name) {
-      throw Failure("exec --cap", reason: "unknown capability \"\(name)\"")
-    }
     if !options.capabilities.isEmpty {
       var sets = process.capabilities ?? CapabilitySets()
       sets.bounding += options.capabilities
@@ -159,9 +154,9 @@ public struct Execution: ~Copyable {
   public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
     guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
     let pair = try Descriptors.socketPair()
-    var arguments = nemo_clone_args()
-    arguments.exit_signal = UInt64(SIGCHLD)
-    let outer = nemo_clone3(&arguments)
+    let unified = try cgroup.openForClone(making: false)
+    defer { if unified >= 0 { close(unified) } }
+    let outer = ChildProcess.clone(flags: 0, into: unified)
     guard outer >= 0 else { throw .last("clone the process") }
     if outer == 0 {
       // The runtime's death then shows as a closed channel.

@@ -39,13 +39,31 @@ public enum Foreground {
       _ = Children.reap(pid)
       throw error
     }
-    // From here on the container is anybody's: other verbs may work on it while this one waits.
-    made.directory.unlock()
-    link.closeFar()
-    guard let session else { return 0 }
-    let status = try ForegroundSession(pid: pid, signals: session, console: link.near).wait()
-    if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
-    return status
+    do throws(Failure) {
+      // From here on the container is anybody's: other verbs may work on it while this one waits.
+      try made.directory.unlock()
+      link.closeFar()
+      guard let session else {
+        try awaitReadiness(of: made, context)
+        return 0
+      }
+      let status = try ForegroundSession(
+        pid: pid, signals: session, console: link.near, notify: made.notify, warn: context.warn
+      ).wait()
+      if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
+      return status
+    } catch {
+      // Nobody waits for it any more; and a removal that failed may succeed now.
+      try remove(made, context)
+      throw error
+    }
+  }
+
+  /// For a service manager, a container that runs on its own counts as started when its program says so.
+  private static func awaitReadiness(of made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
+    guard var notify = made.notify else { return }
+    let pidfd = try OwnedDescriptor(pidfdOf: made.pid)
+    notify.wait(pid: made.pid, pidfd: pidfd.raw, context)
   }
 
   private static func remove(_ made: borrowing MadeContainer, _ context: RuntimeContext) throws(Failure) {
@@ -77,7 +95,9 @@ public enum Foreground {
     try executed.start()
     link.closeFar()
     guard let session else { return 0 }
-    return try ForegroundSession(pid: pid, signals: session, console: link.near).wait()
+    return try ForegroundSession(
+      pid: pid, signals: session, console: link.near, notify: nil, warn: context.warn
+    ).wait()
   }
 }
 

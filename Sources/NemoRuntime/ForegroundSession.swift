@@ -20,12 +20,14 @@ struct ForegroundSession {
   let signals: Signals
   /// Where the terminal's master arrives, or -1.
   let console: Int32
+  /// Where the process says that it is ready, if somebody wants to know.
+  let notify: NotifySocket?
+  /// Takes one line; the process goes on.
+  let warn: (String) -> Void
 
   /// The exit status: the program's, or 128 + N for signal N.
   func wait() throws(Failure) -> Int32 {
-    let pidfd = nemo_pidfd_open(pid, 0)
-    guard pidfd >= 0 else { throw .last("pidfd_open") }
-    defer { close(pidfd) }
+    let pidfd = try OwnedDescriptor(pidfdOf: pid)
     var relay: TerminalRelay?
     if console >= 0 {
       let (_, descriptors) = try Descriptors.receive(over: console, limit: 4096, descriptors: 1, subject: "terminal")
@@ -33,14 +35,17 @@ struct ForegroundSession {
       relay = try TerminalRelay(master: master)
     }
     defer { relay?.restore() }
+    var notify = notify
     while true {
       var entries = [
-        pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: pidfd.raw, events: Int16(POLLIN), revents: 0),
         pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
       ]
+      if let notify { entries.append(pollfd(fd: notify.socket, events: Int16(POLLIN), revents: 0)) }
       relay?.add(to: &entries)
       if poll(&entries, UInt(entries.count), -1) < 0 && nemo_get_errno() != EINTR { throw .last("poll") }
-      if entries[1].revents != 0 { forward(pidfd, &relay) }
+      if entries[1].revents != 0 { forward(pidfd.raw, &relay) }
+      if notify != nil, entries[2].revents != 0 { pass(&notify) }
       relay?.carry(entries)
       if entries[0].revents != 0 { break }
     }
@@ -48,6 +53,11 @@ struct ForegroundSession {
     relay?.drain()
     while waitpid(-1, nil, WNOHANG) > 0 {}
     return nemo_wifsignaled(status) != 0 ? 128 + nemo_wtermsig(status) : nemo_wexitstatus(status)
+  }
+
+  /// Tells the service manager what the process says. It watches this process, which stays as long as the container.
+  private func pass(_ notify: inout NotifySocket?) {
+    do throws(Failure) { _ = try notify?.relay(pid: getpid(), isLast: false) } catch { warn(error.message) }
   }
 
   private func forward(_ pidfd: Int32, _ relay: inout TerminalRelay?) {

@@ -27,6 +27,8 @@ public enum Lifecycle {
     let status = try container.status()
     guard status == .created else { throw container.wrongState("start", status) }
     let directory = container.directory.descriptor.raw
+    var notify = try NotifySocket(container.directory)
+    let pidfd = notify == nil ? nil : try container.pidfd()
     let name = ContainerDirectory.fifoName
     let reader = try Files.open(name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, at: directory)
     do {
@@ -41,6 +43,10 @@ public enum Lifecycle {
     if container.record.laterHooks.contains("poststart") {
       try poststart(container.configuration().hooks.poststart, container)
     }
+    guard let pidfd else { return }
+    // Other verbs may work on it meanwhile.
+    try container.directory.unlock()
+    notify?.wait(pid: container.record.process?.pid ?? 0, pidfd: pidfd.raw, context)
   }
 
   private static func waitForExecution(_ fifo: Int32) -> Failure? {
@@ -151,22 +157,15 @@ public enum Lifecycle {
     _ context: RuntimeContext
   ) throws(Failure) {
     let procfs = try Procfs()
-    let alive = record.process?.isAlive(procfs) ?? false
-    if alive && !force {
-      guard directory.waitsForStart else {
-        throw Failure(
-          "cannot delete container \(record.id) that is not stopped", advice: "stop it first or use --force")
-      }
+    let living = try record.process?.hold(procfs)
+    if living != nil, !force, !directory.waitsForStart {
+      throw Failure("cannot delete container \(record.id) that is not stopped", advice: "stop it first or use --force")
     }
     let cgroup = try record.cgroupManager()
-    if alive, let process = record.process {
-      let fd = nemo_pidfd_open(process.pid, 0)
-      if fd >= 0 {
-        let pidfd = OwnedDescriptor(adopting: fd)
-        if process.isAlive(procfs) { nemo_pidfd_send_signal(pidfd.raw, SIGKILL) }
-        try cgroup.thaw()
-        _ = Children.wait(pidfd.raw, milliseconds: 10_000)
-      }
+    if let living {
+      nemo_pidfd_send_signal(living.raw, SIGKILL)
+      try cgroup.thaw()
+      _ = Children.wait(living.raw, milliseconds: 10_000)
     }
     if !(try cgroup.removeIfEmpty()) {
       try cgroup.signalAll(SIGKILL)

@@ -55,6 +55,13 @@ struct NamespacePlan {
   func isPrivate(_ kind: NamespaceKind) -> Bool { new.contains(kind) || joined.contains { $0.kind == kind } }
   func joins(_ kind: NamespaceKind) -> Bool { joined.contains { $0.kind == kind } }
 
+  /// Compares the mappings in config.json with those of the user namespace to join, when there are both.
+  func verifyUsers(_ linux: LinuxConfiguration, _ procfs: borrowing Procfs) throws(Failure) {
+    for (kind, descriptor, path) in joined where kind == .user {
+      try UserNamespace.verify(descriptor, path: path, uids: linux.uidMappings, gids: linux.gidMappings, procfs)
+    }
+  }
+
   /// Kinds that the parent enters for the moment of clone(2), because the new user namespace would have no right to.
   private static let parentKinds: Set<NamespaceKind> = [.network, .ipc, .uts, .cgroup, .pid, .time]
 

@@ -20,6 +20,8 @@ struct ProcessSetup {
   let preserved: UInt32
   /// Whether the user namespace denies setgroups(2).
   let setgroupsDenied: Bool
+  /// Whether the caller's supplementary groups stay, instead of those of the configuration.
+  let keepsGroups: Bool
 
   /// Everything else that needs the runtime's privileges; before the identity changes.
   func prepare() throws(Failure) {
@@ -78,12 +80,7 @@ struct ProcessSetup {
     try capabilities.dropBounding()
     guard nemo_prctl(ProcessControl.keepCapabilities, 1, 0, 0, 0) == 0 else { throw .last("keep capabilities") }
     let user = process.user
-    if !setgroupsDenied {
-      let result = user.additionalGids.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
-      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
-    } else if !user.additionalGids.isEmpty {
-      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
-    }
+    if !keepsGroups { try setGroups(user.additionalGids) }
     guard nemo_setresgid(user.gid, user.gid, user.gid) == 0 else {
       throw .last("set gid \(user.gid)", "/process/user/gid")
     }
@@ -94,6 +91,15 @@ struct ProcessSetup {
     try capabilities.apply()
     ChildProcess.dieWithRuntime()
     return listener
+  }
+
+  private func setGroups(_ groups: [UInt32]) throws(Failure) {
+    if !setgroupsDenied {
+      let result = groups.withUnsafeBufferPointer { nemo_setgroups($0.count, $0.baseAddress) }
+      guard result == 0 else { throw .last("", "/process/user/additionalGids") }
+    } else if !groups.isEmpty {
+      throw Failure("", "/process/user/additionalGids", reason: "the user namespace denies setgroups")
+    }
   }
 
   /// A filter needs no_new_privs or CAP_SYS_ADMIN; one that notifies is handed over while the runtime still listens.
@@ -153,7 +159,7 @@ struct ProcessSetup {
     var environment = process.env
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
-      environment.append("HOME=" + PasswordFile.home(of: process.user.uid))
+      environment.append("HOME=" + (try PasswordFile.home(of: process.user.uid)))
     }
     if let count = getenv("LISTEN_FDS") {
       // Socket activation (sd_listen_fds(3)): the receiver checks that the descriptors are meant for it.
@@ -238,14 +244,16 @@ enum Executable {
 enum PasswordFile {
   static let limit = 1 << 20
 
-  /// The home directory of `uid`, or `/`.
-  static func home(of uid: UInt32) -> String {
-    guard let fd = try? Files.open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY),
-      let status = try? Files.status(of: fd.raw), status.st_mode & S_IFMT == S_IFREG
-    else { return "/" }
+  /// The home directory of `uid`, or `/` where no regular file says one.
+  static func home(of uid: UInt32) throws(Failure) -> String {
+    let path = "/etc/passwd"
+    guard let fd = try? Files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return "/" }
+    let status = try Files.status(of: fd.raw, subject: path)
+    guard status.st_mode & S_IFMT == S_IFREG else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))
     let n = bytes.withUnsafeMutableBytes { read(fd.raw, $0.baseAddress, $0.count) }
-    for line in bytes[..<max(n, 0)].split(separator: 10) {
+    guard n >= 0 else { throw .last("read", path) }
+    for line in bytes[..<n].split(separator: 10) {
       let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)
       guard fields.count >= 6, UInt32(String(decoding: fields[2], as: UTF8.self)) == uid else { continue }
       let home = String(decoding: fields[5], as: UTF8.self)

@@ -43,6 +43,7 @@ public struct StateRecord: Sendable {
     json.member("id", id)
     json.member("pid", process?.pid ?? 0)
     json.member("startTime", process?.startTime ?? 0)
+    json.member("pidInode", process?.inode ?? 0)
     json.member("bundle", bundle)
     json.member("rootfs", rootfs)
     json.member("created", created)
@@ -80,7 +81,9 @@ public struct StateRecord: Sendable {
     guard self.id == id else { throw Failure("read", subject, reason: "it belongs to container \(self.id)") }
     let pid: Int32 = try root.required("pid").integer()
     guard pid >= 0 else { throw Failure("read", subject, reason: "negative pid") }
-    process = pid == 0 ? nil : ProcessIdentity(pid: pid, startTime: try root.required("startTime").integer())
+    let startTime: UInt64 = try root.required("startTime").integer()
+    let inode: UInt64 = try root.required("pidInode").integer()
+    process = pid == 0 ? nil : ProcessIdentity(pid: pid, startTime: startTime, inode: inode)
     bundle = try root.required("bundle").string()
     rootfs = try root.required("rootfs").string()
     created = try root.required("created").string()

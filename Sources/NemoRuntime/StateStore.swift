@@ -13,6 +13,8 @@ public struct StateStore: ~Copyable {
   public static let configurationLimit = 32 << 20
   static let stateLimit = 8 << 20
   static let deletingPrefix = ".deleting-"
+  /// Levels of directories that are removed with a container's state.
+  static let depthLimit = 64
 
   /// The absolute root directory.
   public let path: String
@@ -91,7 +93,8 @@ public struct StateStore: ~Copyable {
 
   /// The ids that have a directory, sorted.
   public func ids() throws(Failure) -> [String] {
-    try Files.list(".", at: root.raw).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }.sorted()
+    try Files.names(in: root.raw, subject: path).filter { $0 != ".cache" && !$0.hasPrefix(StateStore.deletingPrefix) }
+      .sorted()
   }
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
@@ -112,20 +115,31 @@ public struct StateStore: ~Copyable {
   }
 
   private func removeDoomed(_ name: String, _ fd: Int32) throws(Failure) {
-    for entry in try Files.list(".", at: fd) {
-      let gone = unlinkat(fd, entry, 0) == 0 || nemo_get_errno() == ENOENT || unlinkat(fd, entry, AT_REMOVEDIR) == 0
-      guard gone else {
-        throw .last("remove", "\(path)/\(name)/\(entry)")
-      }
-    }
+    try empty(fd, "\(path)/\(name)")
     guard unlinkat(root.raw, name, AT_REMOVEDIR) == 0 || nemo_get_errno() == ENOENT else {
       throw .last("remove", "\(path)/\(name)")
     }
   }
 
+  /// Removes what is in a directory. Of those below it a container with every capability may have written to one.
+  private func empty(_ directory: Int32, _ path: String, depth: Int = 0) throws(Failure) {
+    for entry in try Files.names(in: directory, subject: path) {
+      let gone =
+        unlinkat(directory, entry, 0) == 0 || nemo_get_errno() == ENOENT
+        || unlinkat(directory, entry, AT_REMOVEDIR) == 0
+      if gone { continue }
+      guard nemo_get_errno() == ENOTEMPTY, depth < StateStore.depthLimit else {
+        throw .last("remove", "\(path)/\(entry)")
+      }
+      let below = try Files.open(entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory)
+      try empty(below.raw, "\(path)/\(entry)", depth: depth + 1)
+      guard unlinkat(directory, entry, AT_REMOVEDIR) == 0 else { throw .last("remove", "\(path)/\(entry)") }
+    }
+  }
+
   /// Finishes removals that a killed `delete` left. One that another `delete` is just finishing is gone meanwhile.
   func sweep() throws(Failure) {
-    for name in try Files.list(".", at: root.raw) where name.hasPrefix(StateStore.deletingPrefix) {
+    for name in try Files.names(in: root.raw, subject: path) where name.hasPrefix(StateStore.deletingPrefix) {
       do throws(Failure) {
         let fd = try Files.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
         try removeDoomed(name, fd.raw)
@@ -184,7 +198,10 @@ struct ContainerDirectory: ~Copyable {
     }
   }
 
-  func unlock() { flock(descriptor.raw, LOCK_UN) }
+  /// Lets other verbs at the container while this one goes on.
+  func unlock() throws(Failure) {
+    guard flock(descriptor.raw, LOCK_UN) == 0 else { throw .last("unlock container", id) }
+  }
 
   /// The record; an empty directory means that its maker died, or has not come so far.
   func record() throws(Failure) -> StateRecord {

@@ -78,9 +78,6 @@ struct ResolvedProfile {
     if notifies && profile.listenerPath.isEmpty {
       throw Failure("", "\(place)/listenerPath", reason: "is required with SCMP_ACT_NOTIFY")
     }
-    if !notifies && !profile.listenerPath.isEmpty {
-      throw Failure("", "\(place)/listenerPath", reason: "is set, but no rule has SCMP_ACT_NOTIFY")
-    }
     if profile.listenerPath.isEmpty && !profile.listenerMetadata.isEmpty {
       throw Failure("", "\(place)/listenerMetadata", reason: "is set without listenerPath")
     }

@@ -30,6 +30,11 @@ import Testing
     #expect(all.map(\.own) == ["/", "/user/one", "/"])
   }
 
+  @Test func placeOfVersionTwo() {
+    #expect(Hierarchies.unifiedMembership(Array("4:memory:/a\n0::/b:c\n".utf8)) == "/b:c")
+    #expect(Hierarchies.unifiedMembership(Array("10::/a\n4:memory:/a\n".utf8)) == nil)
+  }
+
   @Test func aPathWithColonsStaysWhole() {
     #expect(memberships("5:pids:/a:b\n").map(\.own) == ["/a:b"])
   }
@@ -68,7 +73,9 @@ import Testing
   }
 
   @Test func mountsInTheContainer() throws {
-    let cgroup = try CgroupV1(saved: ["cpu": "/c/x", "cpuacct": "/c/x", "pids": "/p/x", "name=systemd": "/s/x"])
+    let cgroup = try CgroupV1(saved: [
+      "cpu": "/c/x", "cpuacct": "/c/x", "pids": "/p/x", "name=systemd": "/s/x", "unified": "/u/x",
+    ])
     #expect(
       try cgroup.containerMounts() == [
         CgroupMount(
@@ -76,14 +83,15 @@ import Testing
         CgroupMount(name: "pids", data: ["pids"], hostDirectory: "/p/x", symlinks: []),
         CgroupMount(name: "systemd", data: ["none", "name=systemd"], hostDirectory: "/s/x", symlinks: []),
       ])
-    #expect(cgroup.directories == ["/c/x", "/p/x", "/s/x"])
+    #expect(cgroup.directories == ["/c/x", "/p/x", "/s/x", "/u/x"])
   }
 
   @Test func subCgroupsThatAreRefused() throws {
-    let cgroup = try CgroupV1(saved: ["pids": "/p/x"])
+    let cgroup = try CgroupV1(saved: ["pids": "/p/x", "unified": "/u/x"])
     for (paths, text) in [
       (["": "../y"], "bad sub cgroup path"), (["pids": "a/../../y"], "bad sub cgroup path"),
-      (["whaaat": "/"], "unknown controller"), (["": "nothere"], "/p/x/nothere/cgroup.procs: no such file"),
+      (["whaaat": "/"], "unknown controller"), (["unified": "/"], "unknown controller"),
+      (["": "nothere"], "/p/x/nothere/cgroup.procs: no such file"),
     ] {
       do throws(Failure) {
         _ = try cgroup.joinDescriptors(below: paths)

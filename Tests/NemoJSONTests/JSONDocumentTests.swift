@@ -83,9 +83,37 @@ private func value<T>(_ result: Result<T, Failure>) -> T? {
     #expect(value(read("[\(text)]") { (node) throws(Failure) in try node.element(0).integer(Int64.self) }) == expected)
   }
 
-  @Test(arguments: ["18446744073709551616", "99999999999999999999", "-9223372036854775809", "100000000000000000000000"])
-  func largerIntegersAreRefused(_ text: String) {
-    #expect(message(read("[\(text)]", { _ in })) != nil)
+  @Test(arguments: [
+    "18446744073709551616", "99999999999999999999", "-9223372036854775809", "-18446744073709551616",
+    "100000000000000000000000",
+  ])
+  func largerIntegersAreNamedByWhoReadsThem(_ text: String) {
+    for text in ["[\(text)]", "[ \(text) ]", "[\(text)\n]"] {
+      let result = read(text) { (node) throws(Failure) in try node.element(0).integer(UInt64.self) }
+      let number = text.filter { $0 == "-" || $0.isNumber }
+      #expect(message(result) == "/0: \(number) is out of range 0 ... 18446744073709551615")
+    }
+  }
+
+  @Test func aVeryLongIntegerIsCutInTheMessage() {
+    let result = read("[1\(String(repeating: "0", count: 5000))]") { (node) throws(Failure) in
+      try node.element(0).integer(Int.self)
+    }
+    let cut = "1" + String(repeating: "0", count: 39) + "…"
+    #expect(message(result) == "/0: \(cut) is out of range \(Int.min) ... \(Int.max)")
+  }
+
+  @Test func anIntegerThatNobodyReadsIsNoError() {
+    #expect(
+      value(
+        read("{\"a\": 99999999999999999999, \"b\": 1}") { (node) throws(Failure) in
+          try node.required("b").integer(Int.self)
+        }) == 1)
+  }
+
+  @Test(arguments: ["{18446744073709551615: 1}", "[018446744073709551615]", "[-]", "[18446744073709551615 1]"])
+  func aLargeIntegerInTheWrongPlaceIsRefused(_ text: String) {
+    #expect(message(read(text, { _ in })) != nil)
   }
 
   @Test func anIntegerAboveItsTypeIsOutOfRange() {

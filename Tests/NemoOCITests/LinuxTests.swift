@@ -231,6 +231,7 @@ import Testing
     Refusal("", "/linux/netDevices", "unable to move network devices without a private NET namespace")
       .expect(withLinux("\"netDevices\": {\"eth0\": {}}", new: "mount"), Configuration.init(parsing:subject:))
     accept(withLinux("\"netDevices\": {}"))
+    accept(withLinux("\"netDevices\": {\"a\": {\"name\": \"eth%d\"}, \"b\": {\"name\": \"eth%d\"}}", new: "network"))
   }
 
   @Test(arguments: ["", ".", "..", "a/b", "a b", "a:b", "a\\tb", "abcdefghijklmnop"])
@@ -255,6 +256,8 @@ import Testing
       "{\"a\": {\"name\": \"x\"}, \"b\": {\"name\": \"x\"}}", "/b", "\"x\" is already the name of another device inside"
     ),
     Refusal("{\"a\": {}, \"b\": {\"name\": \"a\"}}", "/b", "\"a\" is already the name of another device inside"),
+    Refusal("{\"a\": {\"name\": \"eth%\"}}", "/a/name", "\"eth%\" has a '%' that is not its one %d"),
+    Refusal("{\"a\": {\"name\": \"%dx%d\"}}", "/a/name", "has a '%' that is not its one %d"),
     Refusal("{\"a\": {\"name\": 23}}", "/a/name", "must be a string, not an integer"),
     Refusal("{\"a\": 1}", "/a", "must be an object, not an integer"),
   ])

@@ -84,6 +84,9 @@ import Testing
     Refusal(
       "\"terminal\": true, \"consoleSize\": {\"height\": 65536, \"width\": 1}", "/process/consoleSize/height",
       "65536 is out of range 0 ... 65535"),
+    Refusal("\"consoleSize\": []", "/process/consoleSize", "must be an object, not an array"),
+    Refusal("\"consoleSize\": {\"width\": \"1\"}", "/process/consoleSize/width", "must be an integer, not a string"),
+    Refusal("\"consoleSize\": {\"height\": -1}", "/process/consoleSize/height", "-1 is out of range"),
     Refusal("\"env\": [\"A=1\", \"B\"]", "/process/env/1", "\"B\" is not of the form NAME=value"),
     Refusal("\"env\": [\"=x\"]", "/process/env/0", "\"=x\" is not of the form NAME=value"),
     Refusal("\"env\": [\"\"]", "/process/env/0", "\"\" is not of the form NAME=value"),
@@ -126,7 +129,7 @@ import Testing
   }
 
   @Test func theConsoleSizeIsIgnoredWithoutATerminal() throws {
-    let process = try #require(try configuration(withProcess("\"consoleSize\": {\"height\": 0}")).process)
+    let process = try #require(try configuration(withProcess("\"consoleSize\": {\"height\": 70000}")).process)
     #expect(process.consoleSize == nil)
   }
 

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// The commit it was built from; empty when the build did not know.
+const char *nemo_build_commit(void);
+
 // The argument of clone3(2), CLONE_ARGS_SIZE_VER2.
 struct nemo_clone_args {
   uint64_t flags;
@@ -28,6 +31,8 @@ int nemo_pidfd_send_signal(int pidfd, int signal);
 int nemo_pidfd_getfd(int pidfd, int target);
 int nemo_setns(int fd, int flags);
 int nemo_unshare(int flags);
+// getdents64(2): bytes read, 0 at the end, -1.
+long nemo_getdents(int fd, void *buffer, size_t size);
 int nemo_close_range(unsigned int first, unsigned int last, unsigned int flags);
 int nemo_pivot_root(const char *new_root, const char *put_old);
 int nemo_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
@@ -67,8 +72,11 @@ int nemo_loopback_up(void);
 ssize_t nemo_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);
 // Receives bytes and at most `capacity` descriptors (close-on-exec); `*count` is how many came. Truncated control data is EMSGSIZE.
 ssize_t nemo_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, size_t capacity, size_t *count);
-// Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. Paths longer than sun_path are ENAMETOOLONG. Returns the socket.
+// Connects a close-on-exec stream (or SOCK_DGRAM etc.) unix socket. A path that begins with '@' is an abstract name (unix(7)). Paths
+// longer than sun_path are ENAMETOOLONG. Returns the socket.
 int nemo_unix_connect(const char *path, int type);
+// Makes a close-on-exec, non-blocking unix socket with a name in the file system. Returns the socket.
+int nemo_unix_bind(const char *path, int type);
 
 // eventfd(2) with 0, close-on-exec, non-blocking.
 int nemo_eventfd(void);
