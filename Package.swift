@@ -26,6 +26,11 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: hot)
 }
 
+/// A library of the wide side.
+func wide(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
 }
@@ -79,15 +84,17 @@ let package = Package(
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),
-    area("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
-    area(
+    wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    wide(
       "NemoOperator",
       ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))]),
+      linkerSettings: [
+        .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
+      ]),
     tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),

@@ -3,12 +3,14 @@
 import json
 import os
 import pathlib
+import random
 import subprocess
 import time
 import xml.etree.ElementTree
 
 import pytest
 
+from harness.inject import SEED
 from harness.runtime import NEMOSHELL
 
 
@@ -198,3 +200,34 @@ def test_presets_name_programs_that_are_there(work):
     assert "packages.example.com" in text and "secret" not in text and text.count("/usr/bin/python3.11") == 2
     assert nemoshell("blueprint", "new", "--preset", "npm", "--rootfs", str(root), os.path.join(work, "b.yaml")).returncode == 1
     assert nemoshell("blueprint", "new", "--preset", "nope", os.path.join(work, "c.yaml")).returncode == 2
+
+
+def test_mutants_never_crash_the_reader(work, blueprint):
+    """Bytes of good files are cut, doubled, swapped and replaced; every call ends with a verdict and clean lines."""
+    rng = random.Random(SEED)
+    examples = pathlib.Path(__file__).resolve().parents[2] / "spec/examples"
+    seeds = [path.read_bytes() for path in sorted(examples.glob("*.yaml"))] + [pathlib.Path(blueprint).read_bytes()]
+    tokens = [b"&a", b"*a", b"!", b"? ", b"- ", b": ", b"[", b"]", b"{", b"}", b"|", b">", b"'", b'"', b"#", b"\t", b"\r", b"\0", b"\xff",
+              b"%", b"---\n", b"...\n", b"<<: ", b"  ", b"\n", b"-1", b"99999999999999999999", b"~", b"/..", b"**"]
+    files = []
+    for number in range(600):
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randint(1, 6)):
+            at, length = rng.randrange(len(data) + 1), rng.randint(0, 40)
+            kind = rng.randrange(4)
+            if kind == 0:
+                del data[at:at + length]
+            elif kind == 1:
+                data[at:at] = rng.choice(tokens)
+            elif kind == 2:
+                data[at:at] = data[at:at + length] * rng.randint(1, 3)
+            elif data:
+                data[at % len(data)] = rng.randrange(256)
+        files.append(os.path.join(work, f"{number}.yaml"))
+        pathlib.Path(files[-1]).write_bytes(data)
+    for command in ["check", "lint", "import"]:
+        for batch in ([files[n:n + 100] for n in range(0, 600, 100)] if command != "import" else [[file] for file in files[:60]]):
+            done = subprocess.run([NEMOSHELL, "blueprint", command, *batch], capture_output=True, timeout=60)
+            assert done.returncode in (0, 1), (SEED, command, batch, done.stderr[-500:])
+            lines = (done.stdout if command != "import" else done.stderr).decode().splitlines()
+            assert all(line.startswith((work, "nemoshell: ", "imported")) for line in lines), (SEED, lines[:5])

@@ -93,12 +93,6 @@ extension Validation {
     for placed in places.values where placed.count > 1 { overlaps(placed) }
   }
 
-  private struct Placed {
-    var rule: String
-    var field: String
-    var value: Value
-  }
-
   private mutating func programs(_ list: Value, _ path: String, _ rule: Value) {
     for (field, value) in items(list, path) {
       guard let program = value["path"], let text = program.text else { continue }
@@ -112,29 +106,6 @@ extension Validation {
         first.position, path,
         "the packet filter cannot tell programs apart, so this address stays closed until the gate runs; leave binaries out to open it for every program"
       )
-    }
-  }
-
-  /// Two endpoints for the same destination must not undo each other.
-  private mutating func overlaps(_ places: [Placed]) {
-    let decoder = Decoder(file: blueprint.file)
-    for (index, later) in places.enumerated().dropFirst().prefix(200) {
-      for earlier in places[..<index] {
-        guard later.value["transport"]?.text ?? "tcp" == earlier.value["transport"]?.text ?? "tcp" else { continue }
-        let ports = decoder.ports(later.value)
-        guard decoder.ports(earlier.value).contains(where: { a in ports.contains { $0.overlaps(a) } }) else { continue }
-        let first = "\(earlier.field), line \(earlier.value.position.line)"
-        if (later.value["protocol"] == nil) != (earlier.value["protocol"] == nil) {
-          diagnostics.error(
-            later.value.position, later.field,
-            "the same destination is inspected in one of this and \(first), and not in the other; inspection would mean nothing"
-          )
-        } else if later.value["tls"]?.text != earlier.value["tls"]?.text {
-          diagnostics.error(later.value.position, later.field, "tls differs from \(first) for the same destination")
-        } else if later.value.json == earlier.value.json, later.rule == earlier.rule {
-          diagnostics.error(later.value.position, later.field, "says the same as \(first)")
-        }
-      }
     }
   }
 

@@ -22,7 +22,7 @@ public enum Host {
     let labels = pattern.split(separator: ".")
     for (index, label) in labels.enumerated() where label.contains("*") {
       if label == "**" && index > 0 { return "may hold ** only as the first label" }
-      if label != "**" && label.contains("**") { return "may hold ** only as a whole label" }
+      if label != "**" && label.hasPrefix("**") { return "may hold ** only as a whole label" }
       if label != "*" && label != "**" && index > 0 { return "may hold a partial wildcard only in the first label" }
       if label.filter({ $0 == "*" }).count > 1 && label != "**" { return "may hold one * in a label" }
       if index >= labels.count - 2 {

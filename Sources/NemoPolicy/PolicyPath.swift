@@ -11,7 +11,7 @@ public enum PolicyPath {
     guard path != "/" else { return nil }
     for component in path.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
       if component.isEmpty {
-        return path.utf8.last == UInt8(ascii: "/") && !path.contains("//") ? "must not end with /" : "must not hold //"
+        return component.startIndex == path.utf8.endIndex ? "must not end with /" : "must not hold //"
       }
       if component.elementsEqual("..".utf8) { return "must not hold a .. component" }
       if component.elementsEqual(".".utf8) { return "must not hold a . component" }
