@@ -54,7 +54,10 @@ public struct Capabilities: Sendable, Equatable {
     // capset(2) and PR_CAP_AMBIENT_RAISE refuse these.
     restrict(&effective, to: permitted, "effective", "permitted")
     restrict(&inheritable, to: bounding, "inheritable", "in the bounding set")
-    restrict(&ambient, to: permitted & inheritable, "ambient", "both permitted and inheritable")
+    for name in Capabilities.names(of: ambient & ~(permitted & inheritable)) {
+      warnings.append("can't raise ambient capability \(name): it must be both permitted and inheritable")
+    }
+    ambient &= permitted & inheritable
   }
 
   /// The caller's permitted set: what it can hand on.

@@ -56,7 +56,7 @@ final class Log {
   private func write(_ level: Level, _ text: String) {
     switch target {
     case .stderr:
-      if json {
+      if json || level == .debug {
         emit(2, line(level, text))
       } else {
         Output.error(level == .error ? text : "\(level.rawValue): \(text)")

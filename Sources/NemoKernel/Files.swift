@@ -145,7 +145,8 @@ public enum Files {
 
   /// The names in a directory, without `.` and `..`.
   public static func list(_ path: String, at directory: Int32 = AT_FDCWD) throws(Failure) -> [String] {
-    try names(in: open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory).raw, subject: path)
+    let opened = try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory)
+    return try names(in: opened.raw, subject: path)
   }
 
   /// The names in an open directory, without `.` and `..`; needs no further descriptor.

@@ -88,8 +88,8 @@ public struct Hook: Sendable, Equatable {
   public var path: String
   /// The whole argv, name first; empty means the path.
   public var args: [String] = []
-  /// The whole environment.
-  public var env: [String] = []
+  /// The whole environment; nil where the configuration names none.
+  public var env: [String]?
   /// Seconds until it is killed; at least 1.
   public var timeout: Int? = nil
 

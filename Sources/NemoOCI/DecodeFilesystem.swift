@@ -57,7 +57,7 @@ extension Hook {
   init(_ node: JSONNode) throws(Failure) {
     self.init(path: try node.required("path").absolutePath())
     args = try node.texts("args")
-    env = try node.texts("env")
+    env = try node.field("env") == nil ? nil : node.texts("env")
     if let timeout = try node.field("timeout") { self.timeout = try timeout.integer(in: Limits.hookTimeout) }
   }
 }

@@ -41,7 +41,8 @@ extension DeviceRule {
     major = try DeviceRule.number(node, "major")
     minor = try DeviceRule.number(node, "minor")
     if let access = try node.field("access"), !(try access.string()).isEmpty {
-      self.access = try access.string()
+      // Peers pass over an "a", which some write for all.
+      self.access = try access.string().filter { $0 != "a" }
       guard self.access.utf8.allSatisfy({ $0 == 0x72 || $0 == 0x77 || $0 == 0x6d }) else {
         throw access.failure("\"\(self.access)\" has letters other than r, w, m")
       }

@@ -79,14 +79,18 @@ enum ChildProcess {
   ///
   /// - Parameter kept: descriptors that stay open besides stdio, the preserved ones and the channel; -1 is none.
   static func arm(_ setup: ProcessSetup, _ channel: Channel, keeping kept: Int32 = -1) throws(Failure) -> Program {
+    // The filter may forbid what closes descriptors.
+    try setup.closeForeign(keeping: [channel.socket, kept])
+    try Descriptors.closeOnExec(from: 3 + setup.preserved)
+    // The directory may be open to the runtime only, or to the user only.
+    let entered = chdir(setup.process.cwd) == 0
     let listener = try setup.becomeUser()
     if listener >= 0 {
       try channel.offer(listener)
       _ = try channel.expect(.proceed)
       close(listener)
     }
-    try setup.closeForeign(keeping: [channel.socket, kept])
-    try setup.enterWorkingDirectory()
+    try setup.enterWorkingDirectory(entered: entered)
     let program = try setup.resolve()
     // Before the runtime can know: it exits as soon as it does. Until then its end shows as a closed channel.
     outliveRuntime()

@@ -51,6 +51,11 @@ public struct Container: ~Copyable {
     try Configuration(parsing: directory.configuration(), subject: "\(directory.path)/config.json")
   }
 
+  /// Whether its processes live in a pid namespace that is not its own.
+  func sharesPids() throws(Failure) -> Bool {
+    try !configuration().linux.namespaces.contains { $0.kind == .pid && $0.path.isEmpty }
+  }
+
   /// What it is doing now, derived from the kernel.
   public func status() throws(Failure) -> Status {
     guard let process = record.process else {

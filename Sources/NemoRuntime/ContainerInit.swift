@@ -52,6 +52,7 @@ struct ContainerInit: ~Copyable {
   private func launch(_ program: Program) {
     let failure: Failure
     do throws(Failure) {
+      if plan.fifo >= 0 { Signals.endOnRequest() }
       try waitForStart()
       failure = finish(program)
     } catch { failure = error }
@@ -71,12 +72,13 @@ struct ContainerInit: ~Copyable {
     if plan.namespaces.isNew(.user) { _ = try channel.expect(.mapped) }
     try plan.namespaces.join()
     if plan.namespaces.needsSecondClone { try ChildProcess.cloneAgain(flags: NamespaceKind.pid.flag, channel) }
+    // Its offsets belong to who the process is until it changes its user (proc(5), dumpable).
+    try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     let userNamespace = plan.namespaces.isPrivate(.user)
     if userNamespace { try becomeRoot() }
     try plan.namespaces.unshare()
     // Before the kernel parameters, some of which are those of a device.
     if !linux.netDevices.isEmpty { try receiveDevices() }
-    try plan.namespaces.enterTime(linux.timeOffsets, procfs)
     try setNames()
     try ProcessAttributes.apply(linux)
     try setSysctl(linux.sysctl)
@@ -103,6 +105,7 @@ struct ContainerInit: ~Copyable {
   }
 
   private func joinCgroup() throws(Failure) {
+    ProcessAttributes.resetAffinity()
     try ChildProcess.joinCgroups(channel)
     if plan.namespaces.isNew(.cgroup), nemo_unshare(NamespaceKind.cgroup.flag) != 0 {
       throw .last("unshare cgroup namespace")
@@ -170,6 +173,7 @@ struct ContainerInit: ~Copyable {
     var protection = try PathProtection(root: rootfs.root.raw)
     for path in configuration.linux.readonlyPaths { try protection.makeReadOnly(path) }
     for path in configuration.linux.maskedPaths { try protection.mask(path) }
+    if plan.noPivot { try OldRoot.hideKernelFiles(outside: plan.rootfs, procfs) }
     try rootfs.pivot(noPivot: plan.noPivot)
     try rootfs.seal()
   }
@@ -191,7 +195,8 @@ struct ContainerInit: ~Copyable {
   private func finish(_ program: Program) -> Failure {
     do throws(Failure) {
       try HookRunner.run(
-        plan.configuration.hooks.startContainer, kind: "startContainer", state: plan.hookState("created", getpid()))
+        plan.configuration.hooks.startContainer, kind: "startContainer", state: plan.hookState("created", getpid()),
+        inherited: program.environment, restrict: plan.setup.loadLateFilter)
     } catch {
       return error
     }

@@ -81,7 +81,6 @@ public enum Containers {
   /// The processes of a container, by pid in the runtime's namespace.
   public static func processes(_ id: String, _ context: RuntimeContext) throws(Failure) -> [Int32] {
     let container = try Container(id, context, locked: false)
-    guard try container.status() != .stopped else { throw container.wrongState("ps", .stopped) }
     return try container.cgroup().processes()
   }
 }

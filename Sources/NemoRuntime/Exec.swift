@@ -122,6 +122,8 @@ public struct Execution: ~Copyable {
       sets.bounding += options.capabilities
       sets.effective += options.capabilities
       sets.permitted += options.capabilities
+      // Programs without file capabilities keep it where the container hands any on.
+      if !sets.inheritable.isEmpty { sets.ambient += options.capabilities }
       process.capabilities = sets
     }
     guard let name = process.args.first, !name.isEmpty else {

@@ -39,6 +39,7 @@ struct ExecInit {
     // Descriptors of the host end before the container can see the process; only a label needs the host's procfs until then.
     let labels = setup.isLabelled ? try Procfs().release() : -1
     let affinity = setup.process.execCPUAffinity
+    if affinity?.initial.isEmpty ?? true { ProcessAttributes.resetAffinity() }
     if let affinity { try ProcessAttributes.setAffinity(affinity.initial, subject: "/process/execCPUAffinity/initial") }
     try ChildProcess.joinCgroups(channel)
     if let affinity { try ProcessAttributes.setAffinity(affinity.final, subject: "/process/execCPUAffinity/final") }

@@ -101,9 +101,16 @@ struct TerminalRelay {
     self.master = master
     _ = fcntl(master, F_SETFL, fcntl(master, F_GETFL) | O_NONBLOCK)
     var settings = termios()
+    if tcgetattr(master, &settings) == 0 {
+      // What the program writes passes unchanged: no carriage return before a line's end.
+      settings.c_oflag &= ~tcflag_t(ONLCR)
+      guard tcsetattr(master, TCSANOW, &settings) == 0 else { throw .last("set the terminal's output mode") }
+    }
     if tcgetattr(0, &settings) == 0 {
       saved = settings
       cfmakeraw(&settings)
+      // Output is finished by one of the two terminals only, the outer one.
+      settings.c_oflag |= tcflag_t(OPOST)
       guard tcsetattr(0, TCSANOW, &settings) == 0 else { throw .last("set the terminal to raw mode") }
     }
     resize()

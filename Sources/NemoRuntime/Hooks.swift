@@ -9,22 +9,31 @@ enum HookRunner {
   static let outputLimit = 64 << 10
 
   /// Runs all of `hooks` in order; the first failure ends it.
-  static func run(_ hooks: [Hook], kind: String, state: [UInt8]) throws(Failure) {
+  ///
+  /// - Parameters:
+  ///   - inherited: the environment of a hook that names none.
+  ///   - restrict: what the hook's process does last before execve(2).
+  static func run(
+    _ hooks: [Hook], kind: String, state: [UInt8], inherited: [String] = [],
+    restrict: () throws(Failure) -> Void = { () throws(Failure) in }
+  ) throws(Failure) {
     for (index, hook) in hooks.enumerated() {
       do throws(Failure) {
-        try run(hook, state: state)
+        try run(hook, state: state, inherited: inherited, restrict: restrict)
       } catch {
         throw error.within("error running \(kind) hook #\(index)")
       }
     }
   }
 
-  private static func run(_ hook: Hook, state: [UInt8]) throws(Failure) {
+  private static func run(
+    _ hook: Hook, state: [UInt8], inherited: [String], restrict: () throws(Failure) -> Void
+  ) throws(Failure) {
     let input = try memoryFile(state)
     let output = try memoryFile([])
     let arguments = hook.args.isEmpty ? [hook.path] : hook.args
-    let program = Program(path: hook.path, arguments: arguments, environment: hook.env)
-    let child = try Children.spawn(program, input: input.raw, output: output.raw)
+    let program = Program(path: hook.path, arguments: arguments, environment: hook.env ?? inherited)
+    let child = try Children.spawn(program, input: input.raw, output: output.raw, restrict: restrict)
     let pidfd = OwnedDescriptor(adopting: child.pidfd)
     let ended = Children.wait(pidfd.raw, milliseconds: hook.timeout.map { $0 &* 1000 } ?? -1)
     if !ended { kill(-child.pid, SIGKILL) }
@@ -34,10 +43,15 @@ enum HookRunner {
     }
     guard status == 0 else {
       let how =
-        nemo_wifsignaled(status) != 0 ? "signal \(nemo_wtermsig(status))" : "exit status \(nemo_wexitstatus(status))"
+        nemo_wifsignaled(status) != 0 ? signalText(nemo_wtermsig(status)) : "exit status \(nemo_wexitstatus(status))"
       let said = try written(output.raw)
       throw Failure("", hook.path, reason: said.isEmpty ? how : "\(how): \(said)")
     }
+  }
+
+  private static func signalText(_ number: Int32) -> String {
+    guard let text = strsignal(number) else { return "signal \(number)" }
+    return "signal \(number) (\(String(cString: text).lowercased()))"
   }
 
   private static func memoryFile(_ bytes: [UInt8]) throws(Failure) -> OwnedDescriptor {
@@ -81,7 +95,12 @@ enum Children {
   }
 
   /// Forks and executes; an execve that fails is reported by the child's exit status 127 with the text on its output.
-  static func spawn(_ program: Program, input: Int32, output: Int32) throws(Failure) -> Child {
+  ///
+  /// - Parameter restrict: what the child does last before execve(2).
+  static func spawn(
+    _ program: Program, input: Int32, output: Int32,
+    restrict: () throws(Failure) -> Void = { () throws(Failure) in }
+  ) throws(Failure) -> Child {
     var pidfd: Int32 = -1
     let parent = getpid()
     let pid = withUnsafeMutablePointer(to: &pidfd) { pointer in
@@ -103,9 +122,12 @@ enum Children {
       dup2(output, 2)
       nemo_close_range(3, UInt32.max, 4)
       if chdir("/") == 0 {
-        let errno = program.execute()
-        let text = Array("\(program.path): \(errno.text)".utf8)
-        _ = write(2, text, text.count)
+        var text = ""
+        do throws(Failure) {
+          try restrict()
+          text = "\(program.path): \(program.execute().text)"
+        } catch { text = error.message }
+        _ = write(2, text, text.utf8.count)
       }
       _exit(127)
     }

@@ -15,7 +15,13 @@ enum ProcessAttributes {
       guard
         nemo_sched_setattr(
           0, s.policy, s.flags, s.nice, UInt32(bitPattern: s.priority), s.runtime, s.deadline, s.period) == 0
-      else { throw .last("set scheduler", "/process/scheduler") }
+      else {
+        let errno = Errno.current
+        throw Failure(
+          "set scheduler", "/process/scheduler", errno: errno,
+          advice: errno == .notPermitted && s.policy == 6
+            ? "process scheduler can't be used together with AllowedCPUs: SCHED_DEADLINE needs every CPU" : "")
+      }
     }
     if let io = process.ioPriority {
       guard nemo_ioprio_set(1, 0, io.ioClass << 13 | io.priority) == 0 else {
@@ -39,6 +45,12 @@ enum ProcessAttributes {
         throw .last("set memory policy", "/linux/memoryPolicy")
       }
     }
+  }
+
+  /// Every CPU that the cgroup allows: the one the runtime was bound to is none of the container's business.
+  static func resetAffinity() {
+    // Where it is not permitted the process keeps what it has, and the cgroup still rules.
+    _ = nemo_sched_setaffinity(0, 1024, [UInt8](repeating: 0xff, count: 1024))
   }
 
   /// sched_setaffinity(2) of the calling process to a list such as `0-2,4`.

@@ -135,8 +135,12 @@ struct ProcessSetup {
   }
 
   /// Enters the working directory and checks that it is inside the root (CVE-2024-21626).
-  func enterWorkingDirectory() throws(Failure) {
-    guard chdir(process.cwd) == 0 else { throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed") }
+  ///
+  /// - Parameter entered: the process is there already, from before it became its user.
+  func enterWorkingDirectory(entered: Bool) throws(Failure) {
+    guard entered || chdir(process.cwd) == 0 else {
+      throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed")
+    }
     var buffer = [CChar](repeating: 0, count: 4097)
     guard getcwd(&buffer, buffer.count) != nil, buffer[0] == 0x2f else {
       throw Failure(
@@ -154,9 +158,16 @@ struct ProcessSetup {
     return environment.filter { !replaced.contains(name($0)) } + additions
   }
 
+  /// Each name once, with its last value.
+  private static func withoutRepetition(_ environment: [String]) -> [String] {
+    var names = Set<Substring>()
+    let kept = environment.reversed().filter { names.insert($0.prefix { $0 != "=" }).inserted }
+    return kept.reversed()
+  }
+
   /// The environment with HOME filled in and the path of the program found in its PATH.
   func resolve() throws(Failure) -> Program {
-    var environment = process.env
+    var environment = ProcessSetup.withoutRepetition(process.env)
     if !environment.contains(where: { $0.hasPrefix("HOME=") && $0.utf8.count > 5 }) {
       environment.removeAll { $0.hasPrefix("HOME=") }
       environment.append("HOME=" + (try PasswordFile.home(of: process.user.uid)))
@@ -172,17 +183,21 @@ struct ProcessSetup {
     return Program(path: try Executable.find(name, path: path), arguments: process.args, environment: environment)
   }
 
-  /// The point of no return: the late filter, every foreign descriptor close-on-exec, execve.
+  /// Loads the filter unless ``becomeUser()`` has.
+  func loadLateFilter() throws(Failure) {
+    if let filter, !loadsEarly { _ = try Seccomp.load(filter) }
+  }
+
+  /// The point of no return: the late filter and execve; every foreign descriptor is close-on-exec.
   func execute(_ program: Program) -> Failure {
     do throws(Failure) {
       Signals.reset()
-      try Descriptors.closeOnExec(from: 3 + preserved)
-      if let filter, !loadsEarly { _ = try Seccomp.load(filter) }
+      try loadLateFilter()
     } catch {
       return error
     }
     let errno = program.execute()
-    return Failure("exec: \"\(program.path)\"", errno: errno)
+    return Failure("exec \(program.path)", errno: errno)
   }
 }
 

@@ -113,16 +113,15 @@ struct Rootfs: ~Copyable {
 
   private func mountFileSystem(_ mount: Mount, _ options: MountOptions) throws(Failure) {
     let protected = mount.type == "proc" || mount.type == "sysfs"
+    let existed = mount.type != "tmpfs" || exists(mount.destination)
     let target = protected ? try verifiedDirectory(mount.destination) : try destination(mount.destination)
     var attributes = options.attributes.set
-    if options.copyUp { attributes &= ~MountAttribute.readOnly }
+    if options.copyUp || isDev(mount) { attributes &= ~MountAttribute.readOnly }
     var data = options.data
-    if mount.type == "tmpfs", options.copyUp || !data.contains(where: { $0.hasPrefix("mode=") }) {
+    if mount.type == "tmpfs", existed, !data.contains(where: { $0.hasPrefix("mode=") }) {
       // A tmpfs without a mode looks like what it covers.
       let below = try Files.status(of: target.raw, subject: mount.destination)
-      if !data.contains(where: { $0.hasPrefix("mode=") }) {
-        data.append("mode=" + String(below.st_mode & 0o7777, radix: 8))
-      }
+      data.append("mode=" + String(below.st_mode & 0o7777, radix: 8))
     }
     let fd = try MountTree.new(
       mount.type, source: mount.source.isEmpty ? mount.type : mount.source, data: data, attributes: attributes,
@@ -138,12 +137,23 @@ struct Rootfs: ~Copyable {
     try finish(fd.raw, mount, options, bindAttributes: rest)
   }
 
+  private func exists(_ path: String) -> Bool {
+    guard let found = try? RootDirectory.open(path, O_PATH, in: root.raw) else { return false }
+    return found.raw >= 0
+  }
+
+  /// /dev gets its mount points and nodes before it becomes read-only, in ``seal()``.
+  private func isDev(_ mount: Mount) -> Bool { mount.destination.trimmedSlashes == "/dev" }
+
   /// A directory whose path has no symbolic link: where proc and sysfs go, or their protection could be led astray
   /// (CVE-2019-19921, CVE-2023-27561).
   private func verifiedDirectory(_ path: String) throws(Failure) -> OwnedDescriptor {
     let made = try destination(path)
     let fd = nemo_openat2(root.raw, path, UInt64(UInt32(bitPattern: O_PATH | O_DIRECTORY | O_CLOEXEC)), 0, 0x10 | 0x04)
-    guard fd >= 0 else { throw .last("open without symbolic links", path) }
+    guard fd >= 0 else {
+      throw Failure(
+        path, errno: Errno.current, reason: "must be mounted on ordinary directory, without a symbolic link on the way")
+    }
     let verified = OwnedDescriptor(adopting: fd)
     let a = try Files.status(of: made.raw, subject: path)
     let b = try Files.status(of: verified.raw, subject: path)
@@ -214,6 +224,12 @@ struct Rootfs: ~Copyable {
 
   /// The last changes of the root mount: read-only, and the propagation that was asked for.
   func seal() throws(Failure) {
+    for mount in configuration.mounts where isDev(mount) && mount.type != "bind" {
+      var change = AttributeChange()
+      change.set = MountOptions(mount.options).attributes.set & MountAttribute.readOnly
+      guard change.set != 0 else { continue }
+      try MountTree.change(RootDirectory.open("/dev", O_PATH, in: root.raw).raw, change, subject: "/dev")
+    }
     if configuration.root.readonly {
       var change = AttributeChange()
       change.set = MountAttribute.readOnly

@@ -36,6 +36,12 @@ public enum Signals {
     return nil
   }
 
+  /// The signals that ask a process to end do so although it is the first of its pid namespace, which otherwise ignores them
+  /// (pid_namespaces(7)).
+  static func endOnRequest() {
+    for number in [SIGHUP, SIGINT, SIGTERM] { signal(number) { _exit(128 + $0) } }
+  }
+
   /// Default dispositions and an empty mask, as a program expects them (the runtime may have been started otherwise).
   static func reset() {
     for number in 1...64 where number != SIGKILL && number != SIGSTOP && number != 32 && number != 33 {
