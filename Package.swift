@@ -81,6 +81,9 @@ let package = Package(
           [
             "-static-executable", "-no-toolchain-stdlib-rpath", "-use-ld=lld", "-Xclang-linker", "-static-pie",
             "-Xlinker", "--gc-sections", "-Xlinker", "--pack-dyn-relocs=relr", "-Xlinker", "--entry=nemo_start",
+            // What the verbs run lies side by side (Integration/bench/order.py); names that are gone are skipped.
+            "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/nemoshell.order",
+            "-Xlinker", "--no-warn-symbol-ordering",
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),

@@ -278,3 +278,19 @@ def test_start_container_hook_has_the_containers_limits(runtime, bundle, shared)
     bundle.config["process"]["user"] = {"uid": 1000, "gid": 1000}
     runtime.run(bundle).ok()
     assert str(runtime.root) not in open(f"{shared}/fds").read()
+
+
+def test_start_container_hook_without_an_environment(runtime, bundle):
+    """It gets the process's; one that names its own, even an empty one, gets that."""
+    bundle.config["process"]["env"].append("ONE=1")
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo ${ONE-none} >> /seen"]}
+    bundle.config["hooks"] = {"startContainer": [hook, {**hook, "env": []}]}
+    runtime.run(bundle).ok()
+    assert open(f"{bundle.rootfs}/seen").read() == "1\nnone\n"
+
+
+def test_start_container_hook_is_filtered(runtime, bundle):
+    bundle.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"}]}
+    bundle.config["hooks"] = {"startContainer": [{"path": "/bin/mkdir", "args": ["mkdir", "/tmp/x"]}]}
+    runtime.run(bundle).failed("error running startContainer hook #0", "bad system call")

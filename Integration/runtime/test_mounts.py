@@ -480,3 +480,25 @@ def test_bad_mounts_name_their_field(runtime, bundle, mount, pointer):
     n = len(bundle.config["mounts"])
     bundle.config["mounts"].append(mount)
     runtime.create(bundle).failed(f"/mounts/{n}", code=1)
+
+
+def test_tmpfs_where_nothing_was(runtime, bundle):
+    bundle.mount("/made/for/it", "tmpfs", kind="tmpfs", options=["nosuid"])
+    assert look(runtime, bundle, "stat -c %a /made/for/it") == "1777"
+
+
+def test_read_only_dev(runtime, bundle):
+    """The nodes and mount points of /dev are made before it becomes read-only."""
+    for mount in bundle.config["mounts"]:
+        if mount["destination"] == "/dev":
+            mount["options"].append("ro")
+    shown = look(runtime, bundle, "echo x > /dev/null && grep ' /dev ' /proc/mounts; touch /dev/new 2>&1 || echo refused")
+    assert " ro," in shown and "refused" in shown
+
+
+def test_no_pivot_leaves_no_kernel_files_in_sight(runtime, bundle):
+    """With the host's proc still mounted somewhere below, a user namespace inside could mount one without masked paths."""
+    for kind in ("bounding", "permitted", "effective"):
+        bundle.config["process"]["capabilities"][kind].append("CAP_SETFCAP")
+    script = "unshare -mrpf sh -c 'mount -t proc none /proc' 2>&1 || echo refused"
+    assert "refused" in look(runtime, bundle, script, "--no-pivot")

@@ -480,3 +480,27 @@ def test_selinux_label_where_there_is_none(runtime, bundle):
         pytest.skip("SELinux is here")
     bundle.config["process"]["selinuxLabel"] = "system_u:system_r:container_t:s0"
     runtime.run(bundle).failed("selinux", code=1)
+
+
+def test_environment_names_are_not_repeated(runtime, bundle):
+    bundle.config["process"]["env"] += ["ONE=first", "TWO=2", "ONE=last"]
+    assert [line for line in look(runtime, bundle, "env").splitlines() if line.startswith("ONE=")] == ["ONE=last"]
+
+
+def test_cpus_of_the_caller_are_not_inherited(runtime, bundle):
+    everything = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everything)})
+    try:
+        shown = look(runtime, bundle, "grep -c processor /proc/cpuinfo; grep Cpus_allowed: /proc/self/status")
+    finally:
+        os.sched_setaffinity(0, everything)
+    assert int(shown.split()[-1].replace(",", ""), 16).bit_count() == len(everything)
+
+
+def test_filter_that_forbids_new_system_calls(runtime, bundle):
+    """Without no_new_privs the filter is loaded early: nothing after it may need what a profile commonly leaves out."""
+    bundle.config["process"]["noNewPrivileges"] = False
+    bundle.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["close_range", "openat2", "open_tree", "move_mount", "mount_setattr", "fsopen"],
+         "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}
+    assert look(runtime, bundle, "echo runs") == "runs"

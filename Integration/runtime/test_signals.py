@@ -1,5 +1,6 @@
 """kill in all its forms, and signals that the foreground runtime passes on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -77,7 +78,6 @@ def test_kill_all(runtime, bundle, pid_namespace):
 
 
 def _pids(runtime, id):
-    import json
     return json.loads(runtime.call("ps", "--format", "json", id).ok().out)
 
 
@@ -153,3 +153,20 @@ def test_detached_processes_survive_the_callers_session(runtime, bundle):
     except ProcessLookupError:
         pass
     assert runtime.state(id)["status"] == "running"
+
+
+def test_kill_of_a_shared_pid_namespace(runtime, bundle):
+    """Nothing else would end the processes that the first one leaves behind."""
+    bundle.without_namespace("pid")
+    id = sleeper(runtime, bundle)
+    runtime.call("exec", "-d", id, "/bin/sleep", "100").ok()
+    os.kill(runtime.state(id)["pid"], signal.SIGKILL)
+    runtime.wait_status(id, "stopped")
+    runtime.call("kill", id, "KILL").ok()
+    wait_for(lambda: json.loads(runtime.call("ps", "--format", "json", id).ok().out) == [], "all processes gone")
+
+
+def test_created_container_ends_when_asked(runtime, bundle):
+    id = runtime.create(bundle).ok().id
+    runtime.call("kill", id, "TERM").ok()
+    runtime.wait_status(id, "stopped")

@@ -242,3 +242,9 @@ def test_pidfd_socket_of_exec(runtime, bundle, work):
         pid = wait_file(f"{work}/pid")
         with open(f"/proc/self/fdinfo/{fds[0]}") as f:
             assert f"Pid:\t{pid}\n" in f.read()
+
+
+def test_output_is_not_changed(runtime, tty_bundle):
+    """A foreground terminal adds no carriage returns: what a program prints first is as it wrote it."""
+    tty_bundle.sh("echo one; echo two")
+    assert runtime.run(tty_bundle).ok().out == "one\ntwo\n"

@@ -137,7 +137,9 @@ public final class CgroupV1: CgroupManager {
         continue
       }
       let parts = path.split(separator: "/").filter { $0 != "." }
-      guard !parts.contains("..") else { throw Failure("", "--cgroup", reason: "bad sub cgroup path: \(path) is not a sub cgroup path") }
+      guard !parts.contains("..") else {
+        throw Failure("", "--cgroup", reason: "bad sub cgroup path: \(path) is not a sub cgroup path")
+      }
       targets.insert(parts.isEmpty ? directory : directory + "/" + parts.joined(separator: "/"))
     }
     return try open(targets.sorted())

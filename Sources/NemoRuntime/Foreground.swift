@@ -32,7 +32,9 @@ public enum Foreground {
     let session = options.detach ? nil : try ForegroundSession.Signals.block()
     let made = try creation.make(throughFIFO: false, console: link.far)
     let pid = made.pid
+    let master: Int32
     do throws(Failure) {
+      master = try link.receive()
       try start(made, context)
     } catch {
       try remove(made, context)
@@ -48,7 +50,7 @@ public enum Foreground {
         return 0
       }
       let status = try ForegroundSession(
-        pid: pid, signals: session, console: link.near, notify: made.notify, warn: context.warn
+        pid: pid, signals: session, console: master, notify: made.notify, warn: context.warn
       ).wait()
       if !options.keep { try Lifecycle.delete(made.record.id, force: true, context) }
       return status
@@ -92,11 +94,12 @@ public enum Foreground {
     let session = detach ? nil : try ForegroundSession.Signals.block()
     let executed = try execution.make(console: link.far)
     let pid = executed.pid
+    let master = try link.receive()
     try executed.start()
     link.closeFar()
     guard let session else { return 0 }
     return try ForegroundSession(
-      pid: pid, signals: session, console: link.near, notify: nil, warn: context.warn
+      pid: pid, signals: session, console: master, notify: nil, warn: context.warn
     ).wait()
   }
 }
@@ -132,6 +135,19 @@ struct ConsoleLink {
       far = -1
       near = -1
     }
+  }
+
+  /// The master, before its program writes: what that writes passes unchanged, without a carriage return before a line's end.
+  /// -1 where this process receives none.
+  func receive() throws(Failure) -> Int32 {
+    guard near >= 0 else { return -1 }
+    let (_, descriptors) = try Descriptors.receive(over: near, limit: 4096, descriptors: 1, subject: "terminal")
+    guard let master = descriptors.first else { throw Failure("receive the terminal") }
+    var settings = termios()
+    guard tcgetattr(master, &settings) == 0 else { throw .last("read the terminal's settings") }
+    settings.c_oflag &= ~tcflag_t(ONLCR)
+    guard tcsetattr(master, TCSANOW, &settings) == 0 else { throw .last("change the terminal's settings") }
+    return master
   }
 
   func closeFar() { if far >= 0 { close(far) } }

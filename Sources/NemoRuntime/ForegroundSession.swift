@@ -18,7 +18,7 @@ struct ForegroundSession {
 
   let pid: Int32
   let signals: Signals
-  /// Where the terminal's master arrives, or -1.
+  /// The terminal's master, or -1.
   let console: Int32
   /// Where the process says that it is ready, if somebody wants to know.
   let notify: NotifySocket?
@@ -30,9 +30,7 @@ struct ForegroundSession {
     let pidfd = try OwnedDescriptor(pidfdOf: pid)
     var relay: TerminalRelay?
     if console >= 0 {
-      let (_, descriptors) = try Descriptors.receive(over: console, limit: 4096, descriptors: 1, subject: "terminal")
-      guard let master = descriptors.first else { throw Failure("receive the terminal") }
-      relay = try TerminalRelay(master: master)
+      relay = try TerminalRelay(master: console)
     }
     defer { relay?.restore() }
     var notify = notify
@@ -101,11 +99,6 @@ struct TerminalRelay {
     self.master = master
     _ = fcntl(master, F_SETFL, fcntl(master, F_GETFL) | O_NONBLOCK)
     var settings = termios()
-    if tcgetattr(master, &settings) == 0 {
-      // What the program writes passes unchanged: no carriage return before a line's end.
-      settings.c_oflag &= ~tcflag_t(ONLCR)
-      guard tcsetattr(master, TCSANOW, &settings) == 0 else { throw .last("set the terminal's output mode") }
-    }
     if tcgetattr(0, &settings) == 0 {
       saved = settings
       cfmakeraw(&settings)

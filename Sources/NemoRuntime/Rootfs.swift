@@ -228,7 +228,8 @@ struct Rootfs: ~Copyable {
       var change = AttributeChange()
       change.set = MountOptions(mount.options).attributes.set & MountAttribute.readOnly
       guard change.set != 0 else { continue }
-      try MountTree.change(RootDirectory.open("/dev", O_PATH, in: root.raw).raw, change, subject: "/dev")
+      let target = try RootDirectory.open("/dev", O_PATH, in: root.raw)
+      try MountTree.change(target.raw, change, subject: "/dev")
     }
     if configuration.root.readonly {
       var change = AttributeChange()
