@@ -1,8 +1,10 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// Everything below is the hot side: single-threaded, no Foundation, linked into one static-pie executable.
+// The hot side is single-threaded, without Foundation, and linked into one static-pie executable, nemoshell.
 // Dependence points one way: nemoshell -> NemoCommands -> NemoRuntime -> kernel areas -> NemoOCI -> NemoJSON -> NemoKernel -> C.
+// The wide side may use Foundation and packages: nemoctl -> NemoOperator -> NemoBlueprint -> NemoPolicy.
+// NemoPolicy is pure and serves both sides. Nothing on the hot side imports the wide side.
 
 // The commit for `--version`, from the Makefile. `Context.gitInformation` is kept with the evaluated manifest, and would be old.
 let commit = Context.environment["NEMOSHELL_COMMIT"] ?? ""
@@ -24,13 +26,25 @@ func area(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: hot)
 }
 
+/// A library of the wide side.
+func wide(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
 }
 
 let package = Package(
   name: "nemoshell",
-  products: [.executable(name: "nemoshell", targets: ["nemoshell"])],
+  products: [
+    .executable(name: "nemoshell", targets: ["nemoshell"]),
+    .executable(name: "nemoctl", targets: ["nemoctl"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
+  ],
   targets: [
     .target(
       name: "CKernel",
@@ -73,6 +87,20 @@ let package = Package(
             "-Xlinker", "--no-warn-symbol-ordering",
           ], .when(configuration: .release))
       ]),
+    area("NemoPolicy", []),
+    wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    wide(
+      "NemoOperator",
+      ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .executableTarget(
+      name: "nemoctl",
+      dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict,
+      linkerSettings: [
+        .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
+      ]),
+    tests("NemoPolicy", ["NemoPolicy"]),
+    tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),

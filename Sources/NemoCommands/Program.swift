@@ -64,6 +64,10 @@ public enum NemoshellProgram {
     }
     let asksHelp = name == "help"
     let wanted = asksHelp ? global.positional[1] : name
+    if WideVerbs.table.contains(where: { $0.name == wanted }) {
+      let wantsHelp = asksHelp || global.has("--help")
+      try WideVerbs.execute(wantsHelp ? [wanted, "--help"] : Array(global.positional))
+    }
     guard let verb = verbs.first(where: { $0.name == wanted }) else {
       return misuse(
         UsageError("unknown verb \"\(wanted)\""), "nemoshell [flags] VERB ...; nemoshell --help lists the verbs")
@@ -132,7 +136,7 @@ public enum NemoshellProgram {
   }
 
   static var help: String {
-    let rows = verbs.map { ["    " + $0.name, $0.summary] }
+    let rows = (verbs.map { ($0.name, $0.summary) } + WideVerbs.table).map { ["    " + $0.0, $0.1] }
     return
       "NAME\n    nemoshell - an OCI container runtime that runs agents under policy\n\nUSAGE\n    nemoshell [flags] VERB ...\n\nVERBS\n"
       + Output.table(rows) + "\nFLAGS\n" + Verb.describe(globalFlags) + "\nnemoshell VERB --help describes a verb.\n"

@@ -1,0 +1,92 @@
+"""Blueprints, good and bad, for the reader and the JSON Schema."""
+
+BASE = {
+    "apiVersion": "nemoshell/v1",
+    "kind": "Blueprint",
+    "metadata": {"name": "agent", "version": "1.0.0"},
+    "sandbox": {"rootfs": {"directory": "./rootfs"}, "process": {"args": ["/usr/bin/true"]}, "network": {"mode": "veth"}},
+    "policy": {
+        "filesystem": {"read_only": ["/usr", "/etc"], "read_write": ["/tmp"]},
+        "network_policies": {"a": {"endpoints": [{"host": "a.example.com", "port": 443}]}},
+    },
+}
+
+# (path, value): what is put there. The reader and the schema accept these.
+GOOD = [
+    (["metadata", "description"], "a text\nof lines"),
+    (["metadata", "labels"], {"a.b/c": "x"}),
+    (["metadata", "minimum_runtime"], "0.1.0"),
+    (["sandbox", "hostname"], "host"),
+    (["sandbox", "rootfs"], {"oci_layout": "./image.tar", "reference": "latest", "digest": "sha256:" + "a" * 64}),
+    (["sandbox", "rootfs"], {"docker_archive": "x.tar", "writable": True}),
+    (["sandbox", "process"], {"args": ["/usr/bin/true", "-x"], "cwd": "/usr", "env": {"A_1": ""}, "terminal": True}),
+    (["sandbox", "workspace"], {}),
+    (["sandbox", "workspace"], {"path": "/work"}),
+    (["sandbox", "mounts"], [{"destination": "/x", "source": "./x"}, {"destination": "/y", "tmpfs": {"size": "1GiB"}}]),
+    (["sandbox", "resources"], {"memory": "1GiB", "swap": "1MiB", "cpus": 1.5, "pids": 10, "nofile": 64}),
+    (["sandbox", "resources"], {"cpus": 2, "io": {"weight": 10, "throttle": [{"device": "/dev/sda", "read_bytes": "1MiB"}]}}),
+    (["sandbox", "devices"], [{"path": "/dev/fuse", "access": "r"}]),
+    (["sandbox", "cdi"], ["nvidia.com/gpu=0"]),
+    (["sandbox", "ports"], [{"container": 80, "host": 8080, "address": "::1", "protocol": "udp"}]),
+    (["policy", "landlock"], {"compatibility": "hard_requirement", "best_effort": ["truncate", "scope"]}),
+    (["policy", "process"], {"run_as_user": 1000, "run_as_group": "agent", "groups": [10, "video"]}),
+    (["policy", "process"], {"run_as_user": 0, "allow_root": True}),
+    (["policy", "system_calls"], {"profile": "agent", "allow": [{"names": ["ptrace"]}]}),
+    (["policy", "system_calls", ], {"deny": [{"names": ["chmod"], "errno": "EACCES", "arguments": [{"index": 1, "comparison": "masked_eq", "value": 0, "mask": 7}]}]}),
+    (["policy", "capabilities"], ["CAP_NET_BIND_SERVICE"]),
+    (["policy", "network_policies", "a", "binaries"], [{"path": "/usr/bin/python3*", "script": "/work/a.py"}]),
+    (["policy", "network_policies", "a", "endpoints"], [{"address": "10.0.0.0/8", "ports": [80, "8000-8080"], "transport": "udp"}]),
+    (["policy", "network_policies", "a", "endpoints"], [{"host": "**.x.y", "port": 1, "protocol": "rest", "access": "read-only", "deny_rules": [{"path": "/a/**", "query": {"q": "x*", "r": {"any": ["a", "b"]}}}]}]),
+    (["policy", "network_policies", "a", "endpoints"], [{"host": "x.y", "port": 1, "protocol": "graphql", "rules": [{"allow": {"operation_type": "query", "fields": ["a*"]}}]}]),
+    (["policy", "network_policies", "a", "endpoints"], [{"host": "x.y", "port": 1, "protocol": "mcp", "rules": [{"allow": {"method": "tools/call", "tool": "read_*"}}], "strict_tool_names": False, "max_body_bytes": 10}]),
+    (["inference"], {"default": "a", "profiles": {"a": {"type": "openai", "endpoint": "http://localhost:8000/v1", "model": "m", "residency": "local"}}}),
+    (["monitoring"], {"retention": "30d", "requests": "denied", "otlp": {"endpoint": "https://o.example.com"}, "prometheus": {"listen": "127.0.0.1:9100"}}),
+    (["approvals"], {"network": "ask", "timeout": "30s", "scope": "once", "deny": ["**.evil.example"]}),
+    (["expect"], [{"read": "/usr/x", "verdict": "allow"}, {"system_call": "socket", "arguments": [17, 3, 0], "verdict": "deny"}]),
+]
+
+# The reader and the schema refuse these.
+BAD = [
+    (["apiVersion"], "nemoshell/v2"), (["kind"], "blueprint"), (["metadata", "name"], "Agent"), (["metadata", "name"], ""),
+    (["metadata", "name"], "a" * 64), (["metadata", "version"], "1.0"), (["metadata", "version"], 1), (["metadata", "x"], 1),
+    (["metadata"], []), (["metadata"], None), (["sandbox"], "x"), (["x"], {}), (["sandbox", "rootfs"], {}),
+    (["sandbox", "rootfs"], {"directory": "a", "oci_layout": "b"}), (["sandbox", "rootfs", "writable"], "yes"),
+    (["sandbox", "rootfs"], {"oci_layout": "a", "digest": "sha256:ab"}), (["sandbox", "process", "args"], []),
+    (["sandbox", "process", "args"], "true"), (["sandbox", "process", "env"], {"1A": "x"}), (["sandbox", "process", "env"], {"A": 1}),
+    (["sandbox", "process", "env"], {"A": True}), (["sandbox", "process", "cwd"], "work"), (["sandbox", "process", "terminal"], 1),
+    (["sandbox", "mounts"], [{"destination": "/x"}]), (["sandbox", "mounts"], [{"destination": "/x", "source": "a", "tmpfs": {"size": "1GiB"}}]),
+    (["sandbox", "mounts"], [{"destination": "/x", "tmpfs": {}}]), (["sandbox", "resources"], {"memory": 1024}),
+    (["sandbox", "resources"], {"memory": "1GB"}), (["sandbox", "resources"], {"cpus": 0}), (["sandbox", "resources"], {"cpus": "2"}),
+    (["sandbox", "resources"], {"cpus": 5000}), (["sandbox", "resources"], {"pids": 0}), (["sandbox", "resources"], {"pids": 1.5}),
+    (["sandbox", "resources"], {"nofile": 8}), (["sandbox", "devices"], [{"path": "fuse"}]), (["sandbox", "devices"], [{"path": "/dev/x", "access": "rwm"}]),
+    (["sandbox", "cdi"], ["gpu"]), (["sandbox", "ports"], [{"container": 0, "host": 1}]), (["sandbox", "ports"], [{"container": 1}]),
+    (["sandbox", "network", "mode"], "bridge"), (["policy", "filesystem"], None), (["policy", "filesystem", "read_only"], "/usr"),
+    (["policy", "filesystem", "read_only"], [1]), (["policy", "filesystem", "read_only"], ["usr"]), (["policy", "filesystem", "rules"], [{"paths": ["/x"]}]),
+    (["policy", "filesystem", "rules"], [{"paths": ["/x"], "allow": []}]), (["policy", "filesystem", "rules"], [{"paths": ["/x"], "allow": ["delete"]}]),
+    (["policy", "landlock"], {"compatibility": "strict"}), (["policy", "landlock"], {"best_effort": ["execute"]}),
+    (["policy", "process"], {"run_as_user": -1}), (["policy", "process"], {"run_as_user": 4294967295}), (["policy", "process"], {"run_as_user": "a b"}),
+    (["policy", "process"], {"run_as_user": None}), (["policy", "system_calls"], {"profile": "docker"}), (["policy", "system_calls"], {"allow": [{"names": []}]}),
+    (["policy", "system_calls"], {"deny": [{"names": ["chmod"], "errno": 1}]}), (["policy", "system_calls"], {"deny": [{"names": ["chmod"], "arguments": [{"index": 6, "comparison": "eq", "value": 0}]}]}),
+    (["policy", "capabilities"], ["net_raw"]), (["policy", "capabilities"], "CAP_CHOWN"),
+    (["policy", "network_policies"], []), (["policy", "network_policies"], {"a b": {"endpoints": [{"host": "a.b", "port": 1}]}}),
+    (["policy", "network_policies", "a", "binaries"], []), (["policy", "network_policies", "a", "binaries"], ["/usr/bin/git"]),
+    (["policy", "network_policies", "a", "binaries"], [{"path": "git"}]), (["policy", "network_policies", "a", "endpoints"], []),
+] + [
+    (["policy", "network_policies", "a", "endpoints"], [endpoint]) for endpoint in [
+        {"host": "a.b"}, {"port": 1}, {"host": "a.b", "address": "1.2.3.4", "port": 1}, {"host": "a.b", "port": 0}, {"host": "a.b", "port": 65536},
+        {"host": "a.b", "port": "443"}, {"host": "a.b", "port": "443 "}, {"host": "a.b", "ports": []}, {"host": "a.b", "ports": ["a-b"]},
+        {"host": "a.b", "port": 1, "ports": [1]}, {"host": "", "port": 1}, {"host": "a b", "port": 1}, {"host": 1, "port": 1},
+        {"address": "ten", "port": 1}, {"host": "a.b", "port": 1, "transport": "sctp"}, {"host": "a.b", "port": 1, "protocol": "REST"},
+        {"host": "a.b", "port": 1, "protocol": "rest", "access": "full", "enforcement": "Enforce"},
+        {"host": "a.b", "port": 1, "protocol": "rest", "rules": []}, {"host": "a.b", "port": 1, "protocol": "rest", "rules": [{"deny": {}}]},
+        {"host": "a.b", "port": 1, "protocol": "rest", "access": "full", "rules": [{"allow": {"method": "GET"}}]},
+        {"host": "a.b", "port": 1, "protocol": "rest", "rules": [{"allow": {"path": "a"}}]}, {"host": "a.b", "port": 1, "tls": "terminate"},
+        {"host": "a.b", "port": 1, "max_body_bytes": 0}, {"host": "a.b", "port": 1, "allow_encoded_slash": "no"},
+    ]
+] + [
+    (["inference"], {"profiles": {}}), (["inference"], {"default": "a", "profiles": {"a": {"type": "x", "endpoint": "http://a", "model": "m"}}}),
+    (["inference"], {"default": "a", "profiles": {"a": {"type": "openai", "endpoint": "ftp://a", "model": "m"}}}),
+    (["monitoring"], {"retention": "1w"}), (["monitoring"], {"otlp": {}}), (["approvals"], {"network": "allow"}), (["approvals"], {"timeout": 30}),
+    (["expect"], [{"read": "/x"}]), (["expect"], [{"verdict": "deny"}]), (["expect"], [{"read": "/x", "write": "/x", "verdict": "deny"}]),
+    (["expect"], [{"read": "/x", "verdict": "maybe"}]), (["expect"], {}),
+]

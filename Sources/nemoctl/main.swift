@@ -1,0 +1,4 @@
+import Glibc
+import NemoOperator
+
+exit(OperatorProgram.main(arguments: Array(CommandLine.arguments.dropFirst())))
