@@ -294,3 +294,26 @@ def test_sub_cgroup(runtime, box, bundle):
                                         ("nosuch:x", "unknown controller"), ("pids:nosuch", "")])
 def test_bad_sub_cgroups(runtime, box, path, says):
     runtime.call("exec", "--cgroup", path, box, "true").failed(says, code=255)
+
+
+@pytest.mark.parametrize("damage", ["", "no exec.json", "no filter", "cut filter", "changed filter", "neither"])
+def test_the_filter_holds_whatever_is_left_of_the_containers_copies(runtime, bundle, damage):
+    """`exec` reads a part of the configuration and a compiled filter; config.json says the same where they are gone."""
+    bundle.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 31}]}
+    id = sleeper(runtime, bundle)
+    shutil.rmtree(f"{runtime.root}/.cache")
+    files = [f"{runtime.root}/{id}/{name}" for name in ("exec.json", "filter")]
+    for name, path in zip(("exec.json", "filter"), files):
+        if damage in (f"no {name}", "neither"):
+            os.unlink(path)
+    if damage in ("cut filter", "changed filter"):
+        with open(files[1], "r+b") as f:
+            if damage == "cut filter":
+                f.truncate(100)
+            else:
+                f.seek(90)
+                f.write(b"\x00\x01\x02\x03")
+    runtime.exec(id, "touch", "/tmp/file").ok()
+    runtime.exec(id, "mkdir", "/tmp/directory").failed("Too many links")

@@ -27,12 +27,34 @@ public final class JSONDocument {
 
   deinit { json_decref(rootValue) }
 
+  /// Takes the member at `path`, names from the top, out of the tree; nothing when it is not there. Its nodes are gone with it.
+  public func remove(_ path: [String]) {
+    var value = rootValue
+    for name in path.dropLast() {
+      guard let below = json_object_get(value, name) else { return }
+      value = below
+    }
+    if let name = path.last { json_object_del(value, name) }
+  }
+
+  /// The tree as JSON text, which reads as the same tree.
+  public var text: [UInt8] {
+    // A size that is too small is answered by the one that is needed (jansson, json_dumpb).
+    let size = json_dumpb(rootValue, nil, 0, json_compact)
+    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      count = buffer.withMemoryRebound(to: CChar.self) {
+        json_dumpb(rootValue, $0.baseAddress, size, json_compact)
+      }
+    }
+  }
+
   /// The top of the tree.
   public var root: JSONNode { JSONNode(value: rootValue, root: rootValue, parent: nil, key: nil, index: -1) }
 }
 
 // The macros of jansson.h that Swift does not import.
 private let json_reject_duplicates = 0x1
+private let json_compact = 0x20
 
 /// jansson keeps integers in 64 signed bits and refuses a text with others. They travel through it as marked strings.
 enum LargeIntegers {

@@ -13,7 +13,27 @@ extension Configuration {
   ///   - subject: its path, for errors.
   /// - Throws: one line naming the JSON pointer of the first wrong field.
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
+    try self.init(JSONDocument(parsing: bytes, subject: subject))
+  }
+
+  /// Decodes and validates config.json, and cuts it down to what a further process in the container needs.
+  ///
+  /// - Returns: the whole configuration, and the JSON text of a smaller one: without mounts, hooks, resources, devices and
+  ///   the rules of the system call filter, which are most of it.
+  public static func parse(_ bytes: [UInt8], subject: String) throws(Failure) -> (Configuration, forExec: [UInt8]) {
     let document = try JSONDocument(parsing: bytes, subject: subject)
+    let configuration = try Configuration(document)
+    for name in ["mounts", "hooks", "hostname", "domainname"] { document.remove([name]) }
+    for name in [
+      "resources", "devices", "netDevices", "sysctl", "maskedPaths", "readonlyPaths", "rootfsPropagation", "mountLabel",
+    ] {
+      document.remove(["linux", name])
+    }
+    for name in ["syscalls", "architectures"] { document.remove(["linux", "seccomp", name]) }
+    return (configuration, document.text)
+  }
+
+  private init(_ document: JSONDocument) throws(Failure) {
     try self.init(document.root)
     completeIDMappedMounts()
     try validate()

@@ -3,6 +3,7 @@ import Glibc
 import NemoCgroup
 import NemoKernel
 import NemoOCI
+import NemoSeccomp
 
 /// The life of a container as the specification names it (runtime.md#state).
 public enum Status: String, Sendable {
@@ -51,9 +52,23 @@ public struct Container: ~Copyable {
     try Configuration(parsing: directory.configuration(), subject: "\(directory.path)/config.json")
   }
 
+  /// As much of the configuration as a further process needs.
+  func configurationForExec() throws(Failure) -> Configuration {
+    try Configuration(parsing: directory.configurationForExec(), subject: "\(directory.path)/exec.json")
+  }
+
+  /// The compiled filter of the container, from its own copy or, where that is missing or damaged, compiled anew.
+  func filter() throws(Failure) -> SeccompProgram {
+    if let stored = directory.filter() { return stored }
+    guard let profile = try configuration().linux.seccomp else {
+      throw Failure("read the system call filter of container", record.id, reason: "config.json has none")
+    }
+    return try store.filter(for: profile).program
+  }
+
   /// Whether its processes live in a pid namespace that is not its own.
   func sharesPids() throws(Failure) -> Bool {
-    try !configuration().linux.namespaces.contains { $0.kind == .pid && $0.path.isEmpty }
+    try !configurationForExec().linux.namespaces.contains { $0.kind == .pid && $0.path.isEmpty }
   }
 
   /// What it is doing now, derived from the kernel.

@@ -18,6 +18,8 @@ struct Creation: ~Copyable {
   let configuration: Configuration
   let process: Process
   private let configurationBytes: [UInt8]
+  /// The part of the configuration that `exec` needs.
+  let forExec: [UInt8]
   /// The program can tell the caller's service manager that it is ready.
   private let isNotified: Bool
 
@@ -29,7 +31,7 @@ struct Creation: ~Copyable {
     let path =
       options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
     let bytes = try Files.read(path, limit: StateStore.configurationLimit)
-    var configuration = try Configuration(parsing: bytes, subject: path)
+    var (configuration, forExec) = try Configuration.parse(bytes, subject: path)
     guard var process = configuration.process else {
       throw Failure("", "/process", reason: "is required to create a container")
     }
@@ -41,6 +43,7 @@ struct Creation: ~Copyable {
       process.env = ProcessSetup.merge([NotifySocket.variable], into: process.env)
     }
     self.configurationBytes = bytes
+    self.forExec = forExec
     self.configuration = configuration
     self.process = process
     self.options = options

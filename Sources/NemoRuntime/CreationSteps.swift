@@ -34,6 +34,7 @@ extension Creation {
       try mapUsers(pid, plan, channel)
       if !movesDevices { try attachCgroup(cgroup, channel) }
       // While the process mounts; it becomes the state when the process is ready.
+      try directory.writeForExec(forExec, plan.setup.filter)
       try stage(pid, &record, directory)
     } catch {
       // What the process itself says is nearer to the cause than its silence.

@@ -68,19 +68,14 @@ public struct Execution: ~Copyable {
       throw container.wrongState("exec", status)
     }
     guard let pidfd = try container.pidfd() else { throw container.wrongState("exec", .stopped) }
-    let configuration = try container.configuration()
+    let configuration = try container.configurationForExec()
     let process = try Execution.process(options, configuration)
     let cgroup = try container.cgroup()
     var warnings: [String] = []
     let inUserNamespace = configuration.linux.namespaces.contains { $0.kind == .user }
     let available = inUserNamespace ? UInt64.max : try Capabilities.available()
     let capabilities = Capabilities(process.capabilities, available: available, warnings: &warnings)
-    var filter: SeccompProgram?
-    if let profile = configuration.linux.seccomp {
-      let compiled = try container.store.filter(for: profile)
-      filter = compiled.program
-      warnings += compiled.warnings
-    }
+    let filter = configuration.linux.seccomp == nil ? nil : try container.filter()
     for warning in warnings { context.warn(warning) }
     self.setup = ProcessSetup(
       process: process, capabilities: capabilities, filter: filter,

@@ -168,6 +168,8 @@ public struct StateStore: ~Copyable {
 struct ContainerDirectory: ~Copyable {
   static let stateName = "state.json"
   static let configurationName = "config.json"
+  static let execConfigurationName = "exec.json"
+  static let filterName = "filter"
   static let fifoName = "exec.fifo"
   static let landlockName = "landlock"
 
@@ -220,6 +222,29 @@ struct ContainerDirectory: ~Copyable {
 
   func configuration() throws(Failure) -> [UInt8] {
     try Files.read(ContainerDirectory.configurationName, limit: StateStore.configurationLimit, at: descriptor.raw)
+  }
+
+  /// Writes what `exec` reads instead of the whole configuration and the cache of filters.
+  func writeForExec(_ configuration: [UInt8], _ filter: SeccompProgram?) throws(Failure) {
+    try Files.replace(
+      ContainerDirectory.execConfigurationName, in: descriptor.raw, with: configuration, durable: false)
+    guard let filter else { return }
+    try Seccomp.store(filter, as: ContainerDirectory.filterName, in: descriptor.raw)
+  }
+
+  /// The part of the configuration that `exec` needs; where it is missing, the whole.
+  func configurationForExec() throws(Failure) -> [UInt8] {
+    do throws(Failure) {
+      return try Files.read(
+        ContainerDirectory.execConfigurationName, limit: StateStore.configurationLimit, at: descriptor.raw)
+    } catch  where error.errno == .noEntry {
+      return try configuration()
+    }
+  }
+
+  /// The filter as it was compiled for the container; nil where that cannot be read.
+  func filter() -> SeccompProgram? {
+    Seccomp.stored(ContainerDirectory.filterName, in: descriptor.raw)
   }
 
   var waitsForStart: Bool {

@@ -81,11 +81,22 @@ public enum Seccomp {
     if let found = entry.read() { return found }
     var (program, warnings) = try compile(p)
     do throws(Failure) {
+      try entry.makeRoom()
       try entry.write(program, warnings)
     } catch {
       warnings.append(error.within("seccomp cache").message)
     }
     return (program, warnings)
+  }
+
+  /// Writes a compiled filter into `directory`, for ``stored(_:in:)``.
+  public static func store(_ program: SeccompProgram, as name: String, in directory: Int32) throws(Failure) {
+    try SeccompCache(directory: directory, name: name).write(program, [])
+  }
+
+  /// A filter that ``store(_:as:in:)`` wrote; nil when it is missing or damaged.
+  public static func stored(_ name: String, in directory: Int32) -> SeccompProgram? {
+    SeccompCache(directory: directory, name: name).read()?.program
   }
 
   /// Checks everything that can be checked without compiling.

@@ -26,6 +26,13 @@ struct SeccompCache {
     name = String(repeating: "0", count: 16 - digits.count) + digits
   }
 
+  /// A single filter in a directory of its owner's, which says by its name what it is for.
+  init(directory: Int32, name: String) {
+    self.directory = directory
+    self.name = name
+    text = []
+  }
+
   /// All that the program depends on, unambiguously: lengths stand before what they count.
   static func canonicalText(_ profile: SeccompProfile) -> [UInt8] {
     var text: [UInt8] = []
@@ -161,12 +168,11 @@ struct SeccompCache {
     for value in [SeccompCache.magic, SeccompCache.formatVersion, checksum] {
       withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
     }
-    try makeRoom()
     try Files.replace(name, in: directory, with: bytes + rest, mode: 0o600, durable: false)
   }
 
   /// Empties a full cache; left-overs of writers that died count too.
-  private func makeRoom() throws(Failure) {
+  func makeRoom() throws(Failure) {
     let names = try Files.list(".", at: directory)
     guard names.count >= SeccompLimits.cacheFiles else { return }
     for name in names where unlinkat(directory, name, 0) != 0 && Errno.current != .noEntry {
