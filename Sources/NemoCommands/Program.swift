@@ -1,5 +1,6 @@
 import CKernel
 import Glibc
+import NemoJSON
 import NemoKernel
 import NemoRuntime
 
@@ -29,6 +30,7 @@ public enum NemoshellProgram {
   public static func main() -> Int32 {
     let words = (0..<nemo_argument_count()).map { String(cString: nemo_argument($0)) }
     ensureStdio()
+    JSONArena.use()
     let rest = Array(words.dropFirst())
     let global: Arguments
     do throws(UsageError) { global = try Arguments(rest, flags: globalFlags, stopsAtPositional: true) } catch {

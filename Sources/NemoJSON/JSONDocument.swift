@@ -11,12 +11,14 @@ public final class JSONDocument {
   /// Parses `bytes`; errors name `subject` with line and column.
   public init(parsing bytes: [UInt8], subject: String) throws(Failure) {
     let text = LargeIntegers.quoted(bytes)
+    JSONArena.enter()
     var error = json_error_t()
     let flags = json_reject_duplicates
     let value = text.withUnsafeBytes { buffer in
       json_loadb(buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count, flags, &error)
     }
     guard let value else {
+      defer { JSONArena.leave() }
       let reason = withUnsafePointer(to: &error.text) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: Int(JSON_ERROR_TEXT_LENGTH)) { String(cString: $0) }
       }
@@ -25,7 +27,10 @@ public final class JSONDocument {
     rootValue = value
   }
 
-  deinit { json_decref(rootValue) }
+  deinit {
+    if !JSONArena.isUsed { json_decref(rootValue) }
+    JSONArena.leave()
+  }
 
   /// Takes the member at `path`, names from the top, out of the tree; nothing when it is not there. Its nodes are gone with it.
   public func remove(_ path: [String]) {
@@ -37,16 +42,8 @@ public final class JSONDocument {
     if let name = path.last { json_object_del(value, name) }
   }
 
-  /// The tree as JSON text, which reads as the same tree.
-  public var text: [UInt8] {
-    // A size that is too small is answered by the one that is needed (jansson, json_dumpb).
-    let size = json_dumpb(rootValue, nil, 0, json_compact)
-    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      count = buffer.withMemoryRebound(to: CChar.self) {
-        json_dumpb(rootValue, $0.baseAddress, size, json_compact)
-      }
-    }
-  }
+  /// The tree as compact JSON text, which reads as the same tree.
+  public func text() throws(Failure) -> [UInt8] { try root.text(flags: 0) }
 
   /// The top of the tree.
   public var root: JSONNode { JSONNode(value: rootValue, root: rootValue, parent: nil, key: nil, index: -1) }
@@ -54,7 +51,6 @@ public final class JSONDocument {
 
 // The macros of jansson.h that Swift does not import.
 private let json_reject_duplicates = 0x1
-private let json_compact = 0x20
 
 /// jansson keeps integers in 64 signed bits and refuses a text with others. They travel through it as marked strings.
 enum LargeIntegers {

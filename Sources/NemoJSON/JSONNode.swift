@@ -208,9 +208,19 @@ public struct JSONNode {
   /// This value as compact JSON text with sorted keys: equal content gives equal bytes.
   public func canonicalBytes() throws(Failure) -> [UInt8] {
     let sortKeys = 0x80
+    return try text(flags: sortKeys)
+  }
+
+  func text(flags: Int) throws(Failure) -> [UInt8] {
     let compact = 0x20
-    guard let text = json_dumps(value, sortKeys | compact | 0x200) else { throw failure("cannot be written as JSON") }
-    defer { free(text) }
-    return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    let anyValue = 0x200
+    // A size that is too small is answered by the one that is needed.
+    let size = json_dumpb(value, nil, 0, flags | compact | anyValue)
+    guard size > 0 else { throw failure("cannot be written as JSON") }
+    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      count = buffer.withMemoryRebound(to: CChar.self) {
+        json_dumpb(value, $0.baseAddress, size, flags | compact | anyValue)
+      }
+    }
   }
 }

@@ -30,7 +30,7 @@ extension Configuration {
       document.remove(["linux", name])
     }
     for name in ["syscalls", "architectures"] { document.remove(["linux", "seccomp", name]) }
-    return (configuration, document.text)
+    return (configuration, try document.text())
   }
 
   private init(_ document: JSONDocument) throws(Failure) {
