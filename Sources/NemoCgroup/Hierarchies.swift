@@ -47,19 +47,24 @@ enum Hierarchies {
   static func read() throws(Failure) -> [Hierarchy] {
     let bytes = try Files.read("/proc/self/cgroup", limit: limit)
     let own = memberships(bytes)
-    let version2 = unified(bytes).map { [$0] } ?? []
+    let version2 = try unified(bytes).map { [$0] } ?? []
     if let usual = atUsualPlaces(own, isRoot: isHierarchyRoot) { return usual + version2 }
     return parse(mountinfo: try Files.read("/proc/self/mountinfo", limit: limit), own) + version2
   }
 
   /// Version 2 on a hybrid host, where systemd mounts it.
-  private static func unified(_ cgroup: [UInt8]) -> Hierarchy? {
+  private static func unified(_ cgroup: [UInt8]) throws(Failure) -> Hierarchy? {
     let mountpoint = usualPlace + "/" + CgroupV1.unified
     guard let own = unifiedMembership(cgroup) else { return nil }
-    let fd = open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    guard fd >= 0 else { return nil }
-    defer { close(fd) }
-    guard nemo_filesystem_magic(fd) == magicOfVersion2 else { return nil }
+    let place: OwnedDescriptor
+    do throws(Failure) { place = try Files.open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW) } catch
+      where error.errno == .noEntry || error.errno == .notDirectory || error.errno == .loop
+    {
+      return nil
+    }
+    let found = nemo_filesystem_magic(place.raw)
+    guard found >= 0 else { throw .last("read file system of", mountpoint) }
+    guard found == magicOfVersion2 else { return nil }
     return Hierarchy(controllers: [CgroupV1.unified], mountpoint: mountpoint, own: own)
   }
 
