@@ -46,8 +46,8 @@ class Podman(Engine):
         self.enclosure = enclosure
         self.directory = f"{enclosure.work}/podman"
         os.makedirs(self.directory)
-        self._played = set()
-        self._foreign = set(glob.glob(_PLAYED))
+        self._plays = False
+        self._foreign = self._played_cgroups()
         # In the enclosure's own /etc: conmon's clean-up command would not see what the environment names.
         for name, text in (("containers.conf", _SETTINGS), ("storage.conf", _STORAGE)):
             settings = text.format(directory=self.directory, binary=NEMOSHELL, pause=images.PAUSE)
@@ -64,7 +64,12 @@ class Podman(Engine):
 
     def play(self, file):
         """`podman play kube FILE`. Its pods take no cgroup parent."""
-        self._played.add(self("play", "kube", file).ok().out.split()[1])
+        self._plays = True
+        self("play", "kube", file).ok()
+
+    @staticmethod
+    def _played_cgroups():
+        return {*glob.glob(_PLAYED), *glob.glob(f"{_PLAYED}/*/")}
 
     def clean(self):
         """Removes every pod, container, volume and network."""
@@ -77,11 +82,8 @@ class Podman(Engine):
             name = os.path.basename(directory)
             if name == "conmon" or len(name) == 64:
                 os.rmdir(directory)
-        for pod in self._played:
-            for directory in glob.glob(f"{_PLAYED}/{pod}"):
+        # Whatever was played, also a pod that did not come up and so told no name; pods before their parent.
+        if self._plays:
+            for directory in sorted(self._played_cgroups() - self._foreign, reverse=True):
                 os.rmdir(directory)
-        if self._played:
-            for directory in set(glob.glob(_PLAYED)) - self._foreign:
-                if not any(entry.is_dir() for entry in os.scandir(directory)):
-                    os.rmdir(directory)
-        self._played.clear()
+        self._plays = False

@@ -1,5 +1,6 @@
 """An error from the kernel at any system call: a clean refusal, or a container that is exactly what it would have been."""
 
+import os
 import random
 
 import pytest
@@ -136,6 +137,23 @@ def test_error_in_verb(arena, verb):
                 wrong.append(f"{label}: the container is lost")
             wrong += [f"{label}: {w}" for w in arena.remove(scene.id)]
     wrong += arena.usable(scene.id, scene.plain)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("call", ["openat", "openat2", "read", "fstat", "newfstatat", "fstatfs", "pidfd_open"])
+def test_running_container_outlives_a_failing_delete(arena, call):
+    """What `delete` cannot find out is never taken for a container's end."""
+    scene = Scenes(arena)
+    scene.command("exec")
+    wrong = []
+    for when in range(1, 9):
+        for error in ("EMFILE", "ENOMEM", "EIO"):
+            result = injected(arena, call, when, f"error={error}", "delete", scene.id)
+            if result is None or result.code == 0 or not os.path.exists(f"/proc/{scene.pid}/exe"):
+                wrong.append(f"{error} at {call} #{when}: {'hangs' if result is None else brief(result)}")
+                arena.remove(scene.id)
+                scene.command("exec")
+    assert (arena.runtime.state(scene.id) or {}).get("status") == "running"
     assert not wrong, "\n".join(wrong)
 
 

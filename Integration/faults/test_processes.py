@@ -1,6 +1,7 @@
 """Processes behind the runtime's back: pids used again, zombies, orphans, signals at random times, frozen and stuck ones."""
 
 import ctypes
+import json
 import os
 import random
 import signal
@@ -300,4 +301,24 @@ def test_fork_bomb_is_held(arena):
     id = arena.runtime.start_detached(b)
     time.sleep(0.3)
     assert len(arena.strays()) <= 40
+    assert not arena.remove(id)
+
+
+def test_state_of_another_boot(arena):
+    """A state root on a disk outlives the machine: whatever has the pid, the start time and the inode now is a stranger."""
+    id = arena.runtime.start_detached(arena.bundle("/bin/sleep", "1000"))
+    path = f"{arena.root}/{id}/state.json"
+    with open(path) as f:
+        record = json.load(f)
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        assert record["bootId"] == f.read().strip()
+    with open(path, "w") as f:
+        json.dump({**record, "bootId": "00000000-0000-4000-8000-000000000000"}, f)
+    assert arena.runtime.state(id)["status"] == "stopped"
+    arena.runtime.call("kill", id, "KILL").failed("not running")
+    arena.runtime.exec(id, "/bin/true").failed("stopped")
+    assert os.path.exists(f"/proc/{record['pid']}/exe")
+    with open(path, "w") as f:
+        json.dump(record, f)
+    assert arena.runtime.state(id)["status"] == "running"
     assert not arena.remove(id)

@@ -168,8 +168,10 @@ public enum Lifecycle {
     }
     let cgroup = try record.cgroupManager()
     if let living {
-      nemo_pidfd_send_signal(living.raw, SIGKILL)
+      let sent = nemo_pidfd_send_signal(living.raw, SIGKILL) == 0 || nemo_get_errno() == ESRCH
+      guard sent else { throw .last("kill", record.id) }
       try cgroup.thaw()
+      // One that does not end in time is still in its cgroup, whose removal then fails.
       _ = Children.wait(living.raw, milliseconds: 10_000)
     }
     if !(try cgroup.removeIfEmpty()) {

@@ -44,6 +44,7 @@ public struct StateRecord: Sendable {
     json.member("pid", process?.pid ?? 0)
     json.member("startTime", process?.startTime ?? 0)
     json.member("pidInode", process?.inode ?? 0)
+    json.member("bootId", process?.boot ?? "")
     json.member("bundle", bundle)
     json.member("rootfs", rootfs)
     json.member("created", created)
@@ -83,7 +84,8 @@ public struct StateRecord: Sendable {
     guard pid >= 0 else { throw Failure("read", subject, reason: "negative pid") }
     let startTime: UInt64 = try root.required("startTime").integer()
     let inode: UInt64 = try root.required("pidInode").integer()
-    process = pid == 0 ? nil : ProcessIdentity(pid: pid, startTime: startTime, inode: inode)
+    let boot = try root.field("bootId")?.string() ?? ""
+    process = pid == 0 ? nil : ProcessIdentity(pid: pid, startTime: startTime, inode: inode, boot: boot)
     bundle = try root.required("bundle").string()
     rootfs = try root.required("rootfs").string()
     created = try root.required("created").string()
