@@ -60,7 +60,9 @@ __attribute__((constructor(101))) static void protect(int argc, char **argv, cha
   argument_count = argc;
   arguments = argv;
   if (!enters_container(argc, argv)) return;
-  int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  int exe;
+  do exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  while (exe < 0 && errno == EINTR);
   if (exe >= 0 && !is_protected(exe)) {
     int safe = read_only_mount();
     if (safe < 0) safe = sealed_copy(exe);

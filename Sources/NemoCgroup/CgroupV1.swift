@@ -65,7 +65,7 @@ public final class CgroupV1: CgroupManager {
     if making {
       if try make(directory) { madeUnified = true } else { try refuseForeign(directory) }
     }
-    let fd = Glibc.open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    let fd = Int32(retrying { Int(Glibc.open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) })
     // Whoever moved the container's processes elsewhere may have removed it.
     guard fd >= 0 || (nemo_get_errno() == ENOENT && !making) else { throw .last("open cgroup", directory) }
     return fd
@@ -149,12 +149,12 @@ public final class CgroupV1: CgroupManager {
     var result: [Int32] = []
     do throws(Failure) {
       for directory in directories {
-        let fd = Glibc.open(directory + "/tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
+        let fd = retrying { Int(Glibc.open(directory + "/tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) }
         guard fd >= 0 else {
           let errno = Errno.current
           throw Failure("error adding pid to cgroups: open", directory + "/cgroup.procs", errno: errno)
         }
-        result.append(fd)
+        result.append(Int32(fd))
       }
     } catch {
       for fd in result { close(fd) }

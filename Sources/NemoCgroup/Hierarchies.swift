@@ -47,19 +47,25 @@ enum Hierarchies {
   static func read() throws(Failure) -> [Hierarchy] {
     let bytes = try Files.read("/proc/self/cgroup", limit: limit)
     let own = memberships(bytes)
-    let version2 = unified(bytes).map { [$0] } ?? []
+    let version2 = try unified(bytes).map { [$0] } ?? []
     if let usual = atUsualPlaces(own, isRoot: isHierarchyRoot) { return usual + version2 }
     return parse(mountinfo: try Files.read("/proc/self/mountinfo", limit: limit), own) + version2
   }
 
   /// Version 2 on a hybrid host, where systemd mounts it.
-  private static func unified(_ cgroup: [UInt8]) -> Hierarchy? {
+  private static func unified(_ cgroup: [UInt8]) throws(Failure) -> Hierarchy? {
     let mountpoint = usualPlace + "/" + CgroupV1.unified
     guard let own = unifiedMembership(cgroup) else { return nil }
-    let fd = open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    guard fd >= 0 else { return nil }
-    defer { close(fd) }
-    guard nemo_filesystem_magic(fd) == magicOfVersion2 else { return nil }
+    let place: OwnedDescriptor
+    do throws(Failure) { place = try Files.open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW) } catch
+      where error.errno == .noEntry || error.errno == .notDirectory || error.errno == .loop
+    {
+      return nil
+    }
+    let found = nemo_filesystem_magic(place.raw)
+    // Only what is known not to be there is left out: the container's processes would stay in the caller's cgroup.
+    guard found >= 0 else { throw .last("statfs", mountpoint) }
+    guard found == magicOfVersion2 else { return nil }
     return Hierarchy(controllers: [CgroupV1.unified], mountpoint: mountpoint, own: own)
   }
 
@@ -97,7 +103,8 @@ enum Hierarchies {
     return result
   }
 
-  /// Whether a whole cgroup v1 hierarchy is mounted here: only its root directory has the number 1.
+  /// Whether a whole cgroup v1 hierarchy is mounted here: only its root directory has the number 1. Where that cannot be told, the
+  /// mount table is asked.
   private static func isHierarchyRoot(_ path: String) -> Bool {
     let fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard fd >= 0 else { return false }

@@ -2,8 +2,8 @@ import CKernel
 import Glibc
 
 /// Repeats a call that a signal interrupted (EINTR).
-@inline(__always)
-func retrying(_ call: () -> Int) -> Int {
+@inlinable @inline(__always)
+public func retrying(_ call: () -> Int) -> Int {
   while true {
     let result = call()
     if result >= 0 || nemo_get_errno() != EINTR { return result }

@@ -55,9 +55,9 @@ public enum RootDirectory {
       here = try makeDirectory(name, mode: directoryMode, in: here.raw, subject: path)
     }
     guard asFile else { return try makeDirectory(last, mode: directoryMode, in: here.raw, subject: path) }
-    let fd = openat(here.raw, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    let fd = retrying { Int(openat(here.raw, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)) }
     guard fd >= 0 || nemo_get_errno() == EEXIST else { throw .last("create file", path) }
-    if fd >= 0 { close(fd) }
+    if fd >= 0 { close(Int32(fd)) }
     return try child(last, O_PATH, in: here.raw, subject: path)
   }
 
@@ -103,10 +103,10 @@ public enum RootDirectory {
   private static func child(_ name: String, _ flags: Int32, in parent: Int32, subject: String) throws(Failure)
     -> OwnedDescriptor
   {
-    let fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC)
+    let fd = retrying { Int(openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC)) }
     guard fd >= 0 else { throw .last("open", subject) }
-    let owned = OwnedDescriptor(adopting: fd)
-    let status = try Files.status(of: fd, subject: subject)
+    let owned = OwnedDescriptor(adopting: Int32(fd))
+    let status = try Files.status(of: owned.raw, subject: subject)
     guard status.st_mode & S_IFMT != S_IFLNK else {
       throw Failure("open", subject, errno: .loop, reason: "a symbolic link appeared while it was being made")
     }

@@ -42,14 +42,14 @@ public struct StateStore: ~Copyable {
       guard nemo_get_errno() == EEXIST else { throw .last("create state directory", "\(path)/\(id)") }
       throw Failure("container with id exists", id, errno: .exists, advice: "delete it or choose another id")
     }
-    let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
-    while flock(fd.raw, LOCK_EX) != 0 {
-      if nemo_get_errno() == EINTR { continue }
-      let failure = Failure.last("lock container", id)
+    do throws(Failure) {
+      let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+      guard retrying({ Int(flock(fd.raw, LOCK_EX)) }) == 0 else { throw Failure.last("lock container", id) }
+      return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
+    } catch {
       unlinkat(root.raw, id, AT_REMOVEDIR)
-      throw failure
+      throw error
     }
-    return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
   }
 
   /// Opens the directory of an existing container without a lock.
@@ -203,7 +203,7 @@ struct ContainerDirectory: ~Copyable {
 
   /// Lets other verbs at the container while this one goes on.
   func unlock() throws(Failure) {
-    guard flock(descriptor.raw, LOCK_UN) == 0 else { throw .last("unlock container", id) }
+    guard retrying({ Int(flock(descriptor.raw, LOCK_UN)) }) == 0 else { throw .last("unlock container", id) }
   }
 
   /// The record; an empty directory means that its maker died, or has not come so far.
