@@ -3,11 +3,14 @@
 import json
 import os
 
-import cri_api
-import grpc
+# Before gRPC is loaded: children of this process execute another program at once, and its fork handlers may abort them.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-from . import images
-from .enclosure import wait_for
+import cri_api  # noqa: E402
+import grpc  # noqa: E402
+
+from . import images  # noqa: E402
+from .enclosure import wait_for  # noqa: E402
 
 #: How long one request may take, in seconds.
 TIMEOUT = 30

@@ -52,9 +52,15 @@ RAW int equal(const char *a, const char *b) {
   return *a == *b;
 }
 
+RAW int names_entry(const char *argument) {
+  return equal(argument, "create") || equal(argument, "run") || equal(argument, "exec");
+}
+
+// The first argument is the verb, unless it is a flag: then any argument might be.
 RAW int enters_container(char **arguments) {
+  if (*arguments && **arguments != '-') return names_entry(*arguments);
   for (; *arguments; arguments++)
-    if (equal(*arguments, "create") || equal(*arguments, "run") || equal(*arguments, "exec")) return 1;
+    if (names_entry(*arguments)) return 1;
   return 0;
 }
 

@@ -44,9 +44,15 @@ static int sealed_copy(int exe) {
   return fcntl(copy, F_ADD_SEALS, SEALS) == 0 ? copy : -1;
 }
 
+static int names_entry(const char *argument) {
+  return strcmp(argument, "create") == 0 || strcmp(argument, "run") == 0 || strcmp(argument, "exec") == 0;
+}
+
+// The first argument is the verb, unless it is a flag: then any argument might be.
 static int enters_container(int argc, char **argv) {
+  if (argc > 1 && argv[1][0] != '-') return names_entry(argv[1]);
   for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "create") == 0 || strcmp(argv[i], "run") == 0 || strcmp(argv[i], "exec") == 0) return 1;
+    if (names_entry(argv[i])) return 1;
   return 0;
 }
 

@@ -149,12 +149,12 @@ public final class CgroupV1: CgroupManager {
     var result: [Int32] = []
     do throws(Failure) {
       for directory in directories {
-        let fd = retrying { Int(Glibc.open(directory + "/tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) }
+        let fd = Int32(retrying { Int(Glibc.open(directory + "/tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) })
         guard fd >= 0 else {
           let errno = Errno.current
           throw Failure("error adding pid to cgroups: open", directory + "/cgroup.procs", errno: errno)
         }
-        result.append(Int32(fd))
+        result.append(fd)
       }
     } catch {
       for fd in result { close(fd) }

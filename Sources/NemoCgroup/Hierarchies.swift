@@ -63,8 +63,7 @@ enum Hierarchies {
       return nil
     }
     let found = nemo_filesystem_magic(place.raw)
-    // Only what is known not to be there is left out: the container's processes would stay in the caller's cgroup.
-    guard found >= 0 else { throw .last("statfs", mountpoint) }
+    guard found >= 0 else { throw .last("read file system of", mountpoint) }
     guard found == magicOfVersion2 else { return nil }
     return Hierarchy(controllers: [CgroupV1.unified], mountpoint: mountpoint, own: own)
   }

@@ -2,7 +2,7 @@ import CKernel
 import Glibc
 
 /// Repeats a call that a signal interrupted (EINTR).
-@inlinable @inline(__always)
+@inline(__always)
 public func retrying(_ call: () -> Int) -> Int {
   while true {
     let result = call()

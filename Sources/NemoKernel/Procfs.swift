@@ -31,7 +31,9 @@ public struct Procfs: ~Copyable {
   /// Opens a file below the root; no mount over it, no link and no way out is accepted.
   public func open(_ path: String, _ flags: Int32) throws(Failure) -> OwnedDescriptor {
     let resolve = Procfs.resolveBeneath | Procfs.resolveNoXdev | RootDirectory.resolveNoMagicLinks
-    let fd = retrying { Int(nemo_openat2(root.raw, path, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), 0, resolve)) }
+    let fd = retrying {
+      Int(nemo_openat2(root.raw, path, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), 0, resolve))
+    }
     guard fd >= 0 else { throw .last("open", "/proc/" + path) }
     return OwnedDescriptor(adopting: Int32(fd))
   }

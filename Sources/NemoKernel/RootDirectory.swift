@@ -55,7 +55,8 @@ public enum RootDirectory {
       here = try makeDirectory(name, mode: directoryMode, in: here.raw, subject: path)
     }
     guard asFile else { return try makeDirectory(last, mode: directoryMode, in: here.raw, subject: path) }
-    let fd = retrying { Int(openat(here.raw, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)) }
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let fd = retrying { Int(openat(here.raw, last, flags, 0o644)) }
     guard fd >= 0 || nemo_get_errno() == EEXIST else { throw .last("create file", path) }
     if fd >= 0 { close(Int32(fd)) }
     return try child(last, O_PATH, in: here.raw, subject: path)

@@ -41,10 +41,12 @@ extension DeviceRule {
     major = try DeviceRule.number(node, "major")
     minor = try DeviceRule.number(node, "minor")
     if let access = try node.field("access"), !(try access.string()).isEmpty {
-      // Peers pass over an "a", which some write for all.
-      self.access = try access.string().filter { $0 != "a" }
-      guard self.access.utf8.allSatisfy({ $0 == 0x72 || $0 == 0x77 || $0 == 0x6d }) else {
-        throw access.failure("\"\(self.access)\" has letters other than r, w, m")
+      let text = try access.string()
+      // Peers pass over an "a", which some write for all: an allowing rule gives what else it says, a denying one takes all.
+      let letters = text.filter { $0 != "a" }
+      self.access = letters != text && !allow ? "rwm" : letters
+      guard !self.access.isEmpty, letters.utf8.allSatisfy({ $0 == 0x72 || $0 == 0x77 || $0 == 0x6d }) else {
+        throw access.failure("\"\(text)\" has letters other than r, w, m")
       }
     }
   }

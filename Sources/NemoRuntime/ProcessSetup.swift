@@ -284,7 +284,9 @@ enum PasswordFile {
     let status = try Files.status(of: fd.raw, subject: path)
     guard status.st_mode & S_IFMT == S_IFREG else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))
-    let n = bytes.withUnsafeMutableBytes { buffer in retrying { read(fd.raw, buffer.baseAddress, buffer.count) } }
+    let n = bytes.withUnsafeMutableBytes { buffer in
+      retrying { read(fd.raw, buffer.baseAddress, buffer.count) }
+    }
     guard n >= 0 else { throw .last("read", path) }
     for line in bytes[..<n].split(separator: 10) {
       let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)

@@ -42,14 +42,19 @@ public struct StateStore: ~Copyable {
       guard nemo_get_errno() == EEXIST else { throw .last("create state directory", "\(path)/\(id)") }
       throw Failure("container with id exists", id, errno: .exists, advice: "delete it or choose another id")
     }
-    do throws(Failure) {
-      let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
-      guard retrying({ Int(flock(fd.raw, LOCK_EX)) }) == 0 else { throw Failure.last("lock container", id) }
-      return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
-    } catch {
+    let fd: OwnedDescriptor
+    do throws(Failure) { fd = try lockedDirectory(id) } catch {
+      // Empty as it is; if even this fails, the next `delete --force` does it.
       unlinkat(root.raw, id, AT_REMOVEDIR)
       throw error
     }
+    return ContainerDirectory(id: id, path: "\(path)/\(id)", descriptor: fd)
+  }
+
+  private func lockedDirectory(_ id: String) throws(Failure) -> OwnedDescriptor {
+    let fd = try Files.open(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: root.raw)
+    guard retrying({ Int(flock(fd.raw, LOCK_EX)) }) == 0 else { throw .last("lock container", id) }
+    return fd
   }
 
   /// Opens the directory of an existing container without a lock.

@@ -118,6 +118,14 @@ import Testing
     #expect(try resources(text).blockIO == expected)
   }
 
+  /// An "a" among the letters makes a denying rule no laxer and an allowing one no wider.
+  @Test func accessToAll() throws {
+    let text = """
+      "devices": [{"allow": true, "access": "ra"}, {"allow": false, "access": "ra"}, {"allow": false, "access": "a"}]
+      """
+    #expect(try resources(text).devices.map(\.access) == ["r", "rwm", "rwm"])
+  }
+
   @Test(arguments: [
     Refusal("\"devices\": [{}]", "/devices/0/allow", "is required"),
     Refusal("\"devices\": [{\"allow\": 1}]", "/devices/0/allow", "must be a boolean"),
@@ -125,6 +133,12 @@ import Testing
     Refusal(
       "\"devices\": [{\"allow\": true, \"access\": \"rx\"}]", "/devices/0/access",
       "\"rx\" has letters other than r, w, m"),
+    Refusal(
+      "\"devices\": [{\"allow\": true, \"access\": \"a\"}]", "/devices/0/access",
+      "\"a\" has letters other than r, w, m"),
+    Refusal(
+      "\"devices\": [{\"allow\": false, \"access\": \"ax\"}]", "/devices/0/access",
+      "\"ax\" has letters other than r, w, m"),
     Refusal(
       "\"devices\": [{\"allow\": true, \"major\": -2}]", "/devices/0/major", "-2 is out of range -1 ... 4294967295"),
     Refusal(
