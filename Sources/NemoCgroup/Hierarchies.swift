@@ -102,7 +102,8 @@ enum Hierarchies {
     return result
   }
 
-  /// Whether a whole cgroup v1 hierarchy is mounted here: only its root directory has the number 1.
+  /// Whether a whole cgroup v1 hierarchy is mounted here: only its root directory has the number 1. Where that cannot be told, the
+  /// mount table is asked.
   private static func isHierarchyRoot(_ path: String) -> Bool {
     let fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard fd >= 0 else { return false }

@@ -75,7 +75,7 @@ public struct Container: ~Copyable {
   public func status() throws(Failure) -> Status {
     guard let process = record.process else {
       // Whoever makes it holds the lock; without a holder nobody does any more.
-      if flock(directory.descriptor.raw, LOCK_SH | LOCK_NB) != 0 { return .creating }
+      if retrying({ Int(flock(directory.descriptor.raw, LOCK_SH | LOCK_NB)) }) != 0 { return .creating }
       flock(directory.descriptor.raw, LOCK_UN)
       return .stopped
     }

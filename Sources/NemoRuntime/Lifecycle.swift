@@ -34,7 +34,7 @@ public enum Lifecycle {
     do {
       let writer = try Files.open(name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW, at: directory)
       var byte: UInt8 = 0
-      guard write(writer.raw, &byte, 1) == 1 else { throw .last("start", id) }
+      guard retrying({ write(writer.raw, &byte, 1) }) == 1 else { throw .last("start", id) }
     }
     // The process holds the FIFO until execve(2) closes it: a hang-up is success, unless it left a message.
     let failure = waitForExecution(reader.raw)

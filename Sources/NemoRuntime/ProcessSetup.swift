@@ -267,10 +267,20 @@ enum Executable {
 enum PasswordFile {
   static let limit = 1 << 20
 
+  /// nil where the image has nothing that could be read; anything else is a failure of the host.
+  private static func open(_ path: String) throws(Failure) -> OwnedDescriptor? {
+    do throws(Failure) { return try Files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) } catch {
+      switch error.errno {
+      case .some(.noEntry), .some(.notDirectory), .some(.loop), .some(.accessDenied), .some(.noDevice): return nil
+      default: throw error
+      }
+    }
+  }
+
   /// The home directory of `uid`, or `/` where no regular file says one.
   static func home(of uid: UInt32) throws(Failure) -> String {
     let path = "/etc/passwd"
-    guard let fd = try? Files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return "/" }
+    guard let fd = try open(path) else { return "/" }
     let status = try Files.status(of: fd.raw, subject: path)
     guard status.st_mode & S_IFMT == S_IFREG else { return "/" }
     var bytes = [UInt8](repeating: 0, count: min(limit, Int(clamping: status.st_size)))

@@ -24,7 +24,7 @@ struct Rootfs: ~Copyable {
     else {
       throw .last("make mounts slaves of the host's", "/")
     }
-    let place = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+    let place = Int32(retrying { Int(openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)) })
     let target = OwnedDescriptor(adopting: place >= 0 ? place : try Files.open("/", O_PATH | O_DIRECTORY).take())
     try MountTree.change(tree.raw, AttributeChange(), propagation: 1 << 18, subject: path)
     try MountTree.attach(tree.raw, to: target.raw, subject: path)
@@ -149,7 +149,8 @@ struct Rootfs: ~Copyable {
   /// (CVE-2019-19921, CVE-2023-27561).
   private func verifiedDirectory(_ path: String) throws(Failure) -> OwnedDescriptor {
     let made = try destination(path)
-    let fd = nemo_openat2(root.raw, path, UInt64(UInt32(bitPattern: O_PATH | O_DIRECTORY | O_CLOEXEC)), 0, 0x10 | 0x04)
+    let flags = UInt64(UInt32(bitPattern: O_PATH | O_DIRECTORY | O_CLOEXEC))
+    let fd = Int32(retrying { Int(nemo_openat2(root.raw, path, flags, 0, 0x10 | 0x04)) })
     guard fd >= 0 else {
       throw Failure(
         path, errno: Errno.current, reason: "must be mounted on ordinary directory, without a symbolic link on the way")

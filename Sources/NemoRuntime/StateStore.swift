@@ -208,7 +208,7 @@ struct ContainerDirectory: ~Copyable {
 
   /// Lets other verbs at the container while this one goes on.
   func unlock() throws(Failure) {
-    guard flock(descriptor.raw, LOCK_UN) == 0 else { throw .last("unlock container", id) }
+    guard retrying({ Int(flock(descriptor.raw, LOCK_UN)) }) == 0 else { throw .last("unlock container", id) }
   }
 
   /// The record; an empty directory means that its maker died, or has not come so far.

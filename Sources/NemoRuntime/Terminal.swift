@@ -42,7 +42,8 @@ enum Terminal {
 
   private static func mount(_ peer: Int32, in root: Int32) throws(Failure) {
     let place = try RootDirectory.openParent("/dev/console", in: root)
-    let made = openat(place.directory.raw, place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let made = Int32(retrying { Int(openat(place.directory.raw, place.name, flags, 0o600)) })
     guard made >= 0 || nemo_get_errno() == EEXIST else { throw .last("create", "/dev/console") }
     if made >= 0 { close(made) }
     let target = try Files.open(place.name, O_PATH | O_NOFOLLOW, at: place.directory.raw)
