@@ -137,7 +137,7 @@ class Enclosure:
     def cgroups(self):
         """The cgroups under this enclosure's parent, in all hierarchies, deepest first."""
         found = []
-        for parent in glob.glob(f"/sys/fs/cgroup/*{self.cgroup}*"):
+        for parent in glob.glob(f"/sys/fs/cgroup/*{self.cgroup}"):
             found += [directory for directory, _, _ in os.walk(parent, topdown=False)]
         return found
 
