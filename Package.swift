@@ -3,7 +3,8 @@ import PackageDescription
 
 // The hot side is single-threaded, without Foundation, and linked into one static-pie executable, nemoshell.
 // Dependence points one way: nemoshell -> NemoCommands -> NemoRuntime -> kernel areas -> NemoOCI -> NemoJSON -> NemoKernel -> C.
-// The wide side may use Foundation and packages: nemoctl -> NemoOperator -> NemoBlueprint -> NemoPolicy.
+// The wide side may use Foundation and packages: nemoctl -> NemoOperator -> NemoSandbox -> NemoBundle ->
+// NemoBlueprint -> NemoPolicy.
 // NemoPolicy is pure and serves both sides. Nothing on the hot side imports the wide side.
 
 // The commit for `--version`, from the Makefile. `Context.gitInformation` is kept with the evaluated manifest, and would be old.
@@ -89,9 +90,11 @@ let package = Package(
       ]),
     area("NemoPolicy", []),
     wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    .systemLibrary(name: "CWide"),
+    wide("NemoBundle", ["NemoBlueprint", "NemoPolicy", "CWide"]),
     wide(
       "NemoOperator",
-      ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      ["NemoBundle", "NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -101,6 +104,7 @@ let package = Package(
       ]),
     tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
+    tests("NemoBundle", ["NemoBundle", "NemoBlueprint", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),

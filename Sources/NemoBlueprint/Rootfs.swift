@@ -103,11 +103,16 @@ public struct Rootfs {
   }
 
   /// The number of a user by name, from the image's /etc/passwd.
-  public func uid(_ name: String) -> UInt32? {
-    guard let bytes = read("/etc/passwd", 1 << 20) else { return nil }
+  public func uid(_ name: String) -> UInt32? { id(name, in: "/etc/passwd") }
+
+  /// The number of a group by name, from the image's /etc/group.
+  public func gid(_ name: String) -> UInt32? { id(name, in: "/etc/group") }
+
+  private func id(_ name: String, in file: String) -> UInt32? {
+    guard let bytes = read(file, 1 << 20) else { return nil }
     for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
       let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-      if fields.count > 3, fields[0] == name { return UInt32(fields[2]) }
+      if fields.count > 2, fields[0] == name { return UInt32(fields[2]) }
     }
     return nil
   }

@@ -1,49 +1,100 @@
-/// SHA-256 (FIPS 180-4).
-public enum SHA256 {
+/// SHA-256 (FIPS 180-4), of a whole or piece by piece.
+public struct SHA256: Sendable {
+  private var state: [UInt32] = Self.initial
+  private var pending: [UInt8] = []
+  private var length: UInt64 = 0
+
+  /// Nothing hashed yet.
+  public init() {}
+
   /// `sha256:` and the digest of `bytes` in hexadecimal.
   public static func digest(_ bytes: some Sequence<UInt8>) -> String {
-    var message = Array(bytes)
-    let length = UInt64(message.count) * 8
-    message.append(0x80)
-    while message.count % 64 != 56 { message.append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) {
-      message.append(UInt8(truncatingIfNeeded: length >> UInt64(shift)))
+    var hash = SHA256()
+    Array(bytes).withUnsafeBytes { hash.update($0) }
+    return hash.digest
+  }
+
+  /// Takes in more bytes.
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    length += UInt64(bytes.count)
+    var rest = bytes
+    if !pending.isEmpty {
+      let taken = min(64 - pending.count, rest.count)
+      pending += rest.prefix(taken)
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(taken))
+      guard pending.count == 64 else { return }
+      pending.withUnsafeBytes { Self.compress($0, &state) }
+      pending.removeAll(keepingCapacity: true)
     }
-    var state = initial
-    var schedule = [UInt32](repeating: 0, count: 64)
-    for block in stride(from: 0, to: message.count, by: 64) { compress(message, block, &state, &schedule) }
-    let hex = state.map { word in
+    let whole = rest.count & ~63
+    if whole > 0 { Self.compress(UnsafeRawBufferPointer(rebasing: rest[..<whole]), &state) }
+    pending += rest[whole...]
+  }
+
+  /// `sha256:` and the digest of what was taken in so far, in hexadecimal.
+  public var digest: String {
+    var tail = pending
+    tail.append(0x80)
+    while tail.count % 64 != 56 { tail.append(0) }
+    for shift in stride(from: 56, through: 0, by: -8) {
+      tail.append(UInt8(truncatingIfNeeded: (length * 8) >> UInt64(shift)))
+    }
+    var final = state
+    tail.withUnsafeBytes { Self.compress($0, &final) }
+    let hex = final.map { word in
       let digits = String(word, radix: 16)
       return String(repeating: "0", count: 8 - digits.count) + digits
     }
     return "sha256:" + hex.joined()
   }
 
-  private static func compress(_ message: [UInt8], _ block: Int, _ state: inout [UInt32], _ w: inout [UInt32]) {
-    let rotate = { (x: UInt32, n: UInt32) in x >> n | x << (32 - n) }
+  /// Takes in whole blocks of 64 bytes.
+  private static func compress(_ blocks: UnsafeRawBufferPointer, _ state: inout [UInt32]) {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { w in
+      constants.withUnsafeBufferPointer { k in
+        state.withUnsafeMutableBufferPointer { h in
+          for start in stride(from: 0, to: blocks.count, by: 64) { compress(blocks, start, w, k, h) }
+        }
+      }
+    }
+  }
+
+  @inline(__always)
+  private static func rotate(_ x: UInt32, _ n: UInt32) -> UInt32 { x &>> n | x &<< (32 &- n) }
+
+  @inline(__always)
+  private static func compress(
+    _ blocks: UnsafeRawBufferPointer, _ start: Int, _ w: UnsafeMutableBufferPointer<UInt32>,
+    _ k: UnsafeBufferPointer<UInt32>, _ h: UnsafeMutableBufferPointer<UInt32>
+  ) {
     for t in 0..<16 {
-      let at = block + t * 4
-      w[t] =
-        UInt32(message[at]) << 24 | UInt32(message[at + 1]) << 16 | UInt32(message[at + 2]) << 8
-        | UInt32(message[at + 3])
+      w[t] = UInt32(bigEndian: blocks.loadUnaligned(fromByteOffset: start &+ t &* 4, as: UInt32.self))
     }
     for t in 16..<64 {
-      let a = w[t - 15]
-      let b = w[t - 2]
-      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ a >> 3
-      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ b >> 10
-      w[t] = w[t - 16] &+ s0 &+ w[t - 7] &+ s1
+      let x = w[t &- 15]
+      let y = w[t &- 2]
+      let s0 = rotate(x, 7) ^ rotate(x, 18) ^ x &>> 3
+      let s1 = rotate(y, 17) ^ rotate(y, 19) ^ y &>> 10
+      w[t] = w[t &- 16] &+ s0 &+ w[t &- 7] &+ s1
     }
-    var v = state
+    var (a, b, c, d) = (h[0], h[1], h[2], h[3])
+    var (e, f, g, i) = (h[4], h[5], h[6], h[7])
     for t in 0..<64 {
-      let s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)
-      let choice = (v[4] & v[5]) ^ (~v[4] & v[6])
-      let one = v[7] &+ s1 &+ choice &+ constants[t] &+ w[t]
-      let s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)
-      let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2])
-      v = [one &+ s0 &+ majority, v[0], v[1], v[2], v[3] &+ one, v[4], v[5], v[6]]
+      let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+      let choice = (e & f) ^ (~e & g)
+      let one = i &+ s1 &+ choice &+ k[t] &+ w[t]
+      let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+      let majority = (a & b) ^ (a & c) ^ (b & c)
+      (i, g, f, e, d, c, b, a) = (g, f, e, d &+ one, c, b, a, one &+ s0 &+ majority)
     }
-    for index in 0..<8 { state[index] &+= v[index] }
+    h[0] &+= a
+    h[1] &+= b
+    h[2] &+= c
+    h[3] &+= d
+    h[4] &+= e
+    h[5] &+= f
+    h[6] &+= g
+    h[7] &+= i
   }
 
   private static let initial: [UInt32] = [

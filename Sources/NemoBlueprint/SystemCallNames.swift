@@ -1,6 +1,7 @@
 /// System calls of 64-bit Linux (x86_64, aarch64), so that a misspelt name is an error and not a rule that never matches.
-enum SystemCallNames {
-  static let sorted: [String] = """
+public enum SystemCallNames {
+  /// The names, sorted.
+  public static let sorted: [String] = """
     _sysctl accept accept4 access acct add_key adjtimex afs_syscall alarm arch_prctl bind bpf brk cachestat capget
     capset chdir chmod chown chroot clock_adjtime clock_getres clock_gettime clock_nanosleep clock_settime clone
     clone3 close close_range connect copy_file_range creat create_module delete_module dup dup2 dup3 epoll_create

@@ -79,9 +79,11 @@ struct Loaded {
 
   /// Reads `path`.
   ///
-  /// - Parameter rootfs: directory to compare with; nil looks for the blueprint's own, false skips that.
-  init(_ path: String, lintsRootfs: Bool = false, rootfs: String? = nil) throws {
-    let (blueprint, found) = BlueprintReader.read(try Files.read(path), file: path)
+  /// - Parameters:
+  ///   - text: the file's content, where it was read already.
+  ///   - rootfs: directory to compare with; nil looks for the blueprint's own.
+  init(_ path: String, text: [UInt8]? = nil, lintsRootfs: Bool = false, rootfs: String? = nil) throws {
+    let (blueprint, found) = BlueprintReader.read(try text ?? Files.read(path), file: path)
     self.blueprint = blueprint
     diagnostics = found.sorted
     dropped = found.dropped
@@ -108,8 +110,8 @@ struct Loaded {
   }
 
   /// A valid blueprint, or a failure after its errors were printed.
-  static func valid(_ path: String, status: Int32 = 1) throws -> Blueprint {
-    let loaded = try Loaded(path)
+  static func valid(_ path: String, text: [UInt8]? = nil, status: Int32 = 1) throws -> Blueprint {
+    let loaded = try Loaded(path, text: text)
     if let blueprint = loaded.blueprint { return blueprint }
     for diagnostic in loaded.diagnostics where diagnostic.severity == .error { Files.complain(diagnostic.text) }
     throw CommandFailure(description: "\(path): not a valid blueprint", status: status)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import NemoBundle
 
 /// The operator's commands, as `nemoshell` offers them.
 public struct OperatorProgram: ParsableCommand {
@@ -23,6 +24,9 @@ public struct OperatorProgram: ParsableCommand {
     } catch let failure as CommandFailure {
       if !failure.description.isEmpty { Files.complain("nemoshell: \(failure.description)") }
       return failure.status
+    } catch let failure as BundleFailure {
+      Files.complain("nemoshell: \(failure.description)")
+      return 1
     } catch {
       let status = exitCode(for: error)
       let text = fullMessage(for: error)

@@ -1,0 +1,76 @@
+import Glibc
+import NemoBlueprint
+import NemoBundle
+import NemoPolicy
+
+/// How a sandbox comes into the registry: from a blueprint, or from a bundle that was built before.
+struct Installation {
+  let files: SandboxFiles
+  private(set) var warnings: [String] = []
+
+  init(_ files: SandboxFiles) { self.files = files }
+
+  /// Builds the bundle of a blueprint.
+  mutating func install(_ blueprint: Blueprint, text: [UInt8], source: String) throws {
+    let hasWorkspace = blueprint.sandbox.workspace != nil
+    let built = try BundleBuilder(blueprint, text: text, workspace: hasWorkspace ? files.workspace : nil)
+      .build(at: files.bundle)
+    warnings = built.warnings.map(\.text)
+    if built.dropped > 0 { warnings.append("\(built.dropped) device nodes and sockets were left out") }
+    try complete(blueprint, source: source, uid: built.uid, gid: built.gid)
+  }
+
+  /// Takes a bundle. Its root file system stays where it is, unless the sandbox may change it.
+  mutating func install(_ bundle: BundleDirectory) throws {
+    guard case .object(var document) = bundle.configuration, let user = document["process"]?["user"],
+      let uid = user["uid"]?.number.flatMap({ UInt32(exactly: $0) }),
+      let gid = user["gid"]?.number.flatMap({ UInt32(exactly: $0) })
+    else { throw SandboxFailure("\(bundle.path): config.json: has no user") }
+    guard mkdir(files.bundle, 0o755) == 0 else { throw SandboxFailure.last("mkdir", files.bundle) }
+    var root = "\(bundle.path)/\(BundleBuilder.Name.rootfs)"
+    if bundle.blueprint.sandbox.isRootfsWritable {
+      let own = "\(files.bundle)/\(BundleBuilder.Name.rootfs)"
+      try RootfsCopy.copy(root, to: own)
+      root = own
+    }
+    document["root"] = .object(["path": .string(root), "readonly": .bool(!bundle.blueprint.sandbox.isRootfsWritable)])
+    document["mounts"] = .array((document["mounts"]?.elements ?? []).map(workspaceMount))
+    try RegistryFiles.replace("\(files.bundle)/\(BundleBuilder.Name.configuration)", JSONValue.object(document).canonical)
+    for name in [BundleBuilder.Name.policy, BundleBuilder.Name.blueprint, BundleBuilder.Name.lock] {
+      let bytes = try RegistryFiles.read("\(bundle.path)/\(name)") ?? []
+      try RegistryFiles.replace("\(files.bundle)/\(name)", String(decoding: bytes, as: UTF8.self))
+    }
+    try complete(bundle.blueprint, source: bundle.path, uid: uid, gid: gid)
+  }
+
+  private func workspaceMount(_ mount: JSONValue) -> JSONValue {
+    guard case .object(var members) = mount, members["source"]?.text == BundleBuilder.Name.workspace else { return mount }
+    members["source"] = .string(files.workspace)
+    return .object(members)
+  }
+
+  private func complete(_ blueprint: Blueprint, source: String, uid: UInt32, gid: UInt32) throws {
+    let hasWorkspace = blueprint.sandbox.workspace != nil
+    if hasWorkspace { try WorkspaceDirectory.make(files.workspace, uid: uid, gid: gid) }
+    let record = SandboxRecord(
+      name: files.name, source: source, blueprint: blueprint.name, blueprintVersion: blueprint.version,
+      digest: blueprint.digest, runtimeRoot: files.registry.runtimeRoot, hasTerminal: blueprint.sandbox.hasTerminal,
+      uid: uid, gid: gid, workspace: hasWorkspace ? files.workspace : "", mustExist: try places(blueprint),
+      created: Clock.now)
+    try RegistryFiles.replace(files.recordPath, record.json.canonical)
+  }
+
+  /// Where the read-only paths within writable directories are on the host.
+  private func places(_ blueprint: Blueprint) throws -> [(directory: String, path: String)] {
+    var sources: [String: String] = [:]
+    if let path = blueprint.sandbox.workspace { sources[path] = files.workspace }
+    for mount in blueprint.sandbox.mounts {
+      if let source = mount.source { sources[mount.destination] = try HostPath.absolute(source, from: blueprint.file) }
+    }
+    return blueprint.filesystem.readOnlyMounts.compactMap { rule in
+      let outer = sources.keys.filter { $0 != rule.path && PolicyPath.isInside(rule.path, $0) }
+      guard let mount = outer.max(by: { $0.utf8.count < $1.utf8.count }), let source = sources[mount] else { return nil }
+      return (source, String(rule.path.dropFirst(mount.count + 1)))
+    }
+  }
+}
