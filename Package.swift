@@ -92,9 +92,10 @@ let package = Package(
     wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
     .systemLibrary(name: "CWide"),
     wide("NemoBundle", ["NemoBlueprint", "NemoPolicy", "CWide"]),
+    wide("NemoSandbox", ["NemoBundle", "NemoBlueprint", "NemoPolicy", "CWide"]),
     wide(
       "NemoOperator",
-      ["NemoBundle", "NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      ["NemoSandbox", "NemoBundle", "NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -105,6 +106,7 @@ let package = Package(
     tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
     tests("NemoBundle", ["NemoBundle", "NemoBlueprint", "NemoPolicy"]),
+    tests("NemoSandbox", ["NemoSandbox", "NemoBlueprint"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),

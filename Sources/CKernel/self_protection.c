@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -61,6 +62,7 @@ static char **arguments;
 
 int nemo_argument_count(void) { return argument_count; }
 const char *nemo_argument(int index) { return arguments[index]; }
+const char *nemo_executed_path(void) { return (const char *)getauxval(AT_EXECFN); }
 
 __attribute__((constructor(101))) static void protect(int argc, char **argv, char **envp) {
   argument_count = argc;

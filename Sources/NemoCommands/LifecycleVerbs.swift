@@ -61,7 +61,8 @@ extension NemoshellProgram {
 
   static let runVerb = Verb(
     name: "run", operands: "ID", summary: "create and start a container, wait for its end and delete it",
-    details: "The exit status is the program's, or 128 + N when signal N ended it.",
+    details:
+      "The exit status is the program's, or 128 + N when signal N ended it.\nWith a path (a slash, or .yaml at the end) in place of ID, see `nemoshell run ./PATH --help`.",
     flags: creationFlags + [
       .toggle("--detach", "-d", help: "return when the program runs; leave the container"),
       .toggle("--keep", help: "leave the container when its program has ended"),

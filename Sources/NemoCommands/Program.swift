@@ -66,9 +66,9 @@ public enum NemoshellProgram {
     }
     let asksHelp = name == "help"
     let wanted = asksHelp ? global.positional[1] : name
-    if WideVerbs.table.contains(where: { $0.name == wanted }) {
+    if let words = WideVerbs.command(asksHelp ? [wanted] : global.positional) {
       let wantsHelp = asksHelp || global.has("--help")
-      try WideVerbs.execute(wantsHelp ? [wanted, "--help"] : Array(global.positional))
+      try WideVerbs.execute(wantsHelp ? [wanted, "--help"] : words)
     }
     guard let verb = verbs.first(where: { $0.name == wanted }) else {
       return misuse(

@@ -1,3 +1,4 @@
+import CKernel
 import Glibc
 import NemoKernel
 
@@ -7,14 +8,45 @@ enum WideVerbs {
 
   /// Names with what they do.
   static let table: [(name: String, summary: String)] = [
-    ("blueprint", "write, check and compare blueprints"), ("policy", "say what a policy allows, by which rule"),
+    ("blueprint", "write, check, compare and build blueprints"), ("policy", "say what a policy allows, by which rule"),
+    ("run PATH [NAME]", "make a sandbox of a blueprint or a bundle and start it"), ("sandboxes", "list the sandboxes"),
+    ("NAME VERB", "with a sandbox: " + ofSandbox.joined(separator: ", ")),
   ]
 
-  /// Becomes the other executable, with the same arguments from the verb on; returns only by an error.
+  /// What can be done with a sandbox, after its name.
+  static let ofSandbox = ["status", "inspect", "logs", "connect", "exec", "start", "stop", "rm"]
+
+  /// The command line of the other executable for `words`, from the verb on; nil where it is this one's.
+  static func command(_ words: [String]) -> [String]? {
+    guard let first = words.first else { return nil }
+    if NemoshellProgram.verbs.contains(where: { $0.name == first }) {
+      return first == "run" && runsSandbox(words.dropFirst()) ? words : nil
+    }
+    if table.contains(where: { $0.name == first }) || ofSandbox.contains(first) { return words }
+    return words.count > 1 && ofSandbox.contains(words[1]) ? [words[1], first] + words.dropFirst(2) : nil
+  }
+
+  /// `run PATH`: the operand has a slash in it or ends in .yaml, which no container's id may. With a flag of the OCI verb
+  /// alone it is that one, whatever the operand.
+  private static func runsSandbox(_ words: ArraySlice<String>) -> Bool {
+    let shared = ["--detach", "-d"]
+    for word in words where word.hasPrefix("-") {
+      let name = word.prefix { $0 != "=" }
+      let isOCI = NemoshellProgram.runVerb.flags.contains { $0.names.contains(String(name)) }
+      if isOCI && !shared.contains(String(name)) { return false }
+    }
+    return words.contains { !$0.hasPrefix("-") && ($0.utf8.contains(UInt8(ascii: "/")) || $0.hasSuffix(".yaml")) }
+  }
+
+  /// Becomes the other executable; returns only by an error.
   static func execute(_ words: [String]) throws(Failure) {
-    let own = try Files.readLink("/proc/self/exe")
-    // A word among the arguments looked like a verb that needs the executable's protection, which hides its place.
-    guard own != "/" else { throw Failure("find \(program)", reason: "put the verb before all flags") }
+    var own = try Files.readLink("/proc/self/exe")
+    // A process that protects its executable runs from a mount which hides its place: then the path that was executed tells.
+    if own == "/", let given = nemo_executed_path(), let resolved = realpath(given, nil) {
+      own = String(cString: resolved)
+      free(resolved)
+    }
+    guard own != "/" else { throw Failure("find \(program)", reason: "the executable's own place is not known") }
     let path = own.prefix(upTo: own.lastIndex(of: "/") ?? own.startIndex) + "/" + program
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + words).map { strdup($0) } + [nil]
     execve(String(path), &argv, environ)

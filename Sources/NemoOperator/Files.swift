@@ -51,8 +51,17 @@ enum Files {
     _ = line.utf8CString.withUnsafeBufferPointer { Glibc.write(2, $0.baseAddress, $0.count - 1) }
   }
 
+  /// Passes bytes on to standard output or standard error.
+  static func pass(_ bytes: [UInt8], to fd: Int32) throws {
+    try write(bytes, to: fd, fd == 1 ? "standard output" : "standard error")
+  }
+
   private static func write(_ text: String, to fd: Int32, _ path: String) throws {
-    var bytes = Array(text.utf8)[...]
+    try write(Array(text.utf8), to: fd, path)
+  }
+
+  private static func write(_ content: [UInt8], to fd: Int32, _ path: String) throws {
+    var bytes = content[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
       if count < 0 && errno == EINTR { continue }

@@ -1,13 +1,14 @@
 import ArgumentParser
 import Glibc
 import NemoBundle
+import NemoSandbox
 
 /// The operator's commands, as `nemoshell` offers them.
 public struct OperatorProgram: ParsableCommand {
   /// Name and subcommands.
   public static let configuration = CommandConfiguration(
     commandName: "nemoshell", abstract: "Blueprints, policies and sandboxes.",
-    subcommands: [BlueprintCommand.self, PolicyCommand.self])
+    subcommands: [BlueprintCommand.self, PolicyCommand.self] + SandboxCommands.all)
 
   /// A command without arguments.
   public init() {}
@@ -24,7 +25,9 @@ public struct OperatorProgram: ParsableCommand {
     } catch let failure as CommandFailure {
       if !failure.description.isEmpty { Files.complain("nemoshell: \(failure.description)") }
       return failure.status
-    } catch let failure as BundleFailure {
+    } catch let exit as ExitStatus {
+      return exit.status
+    } catch let failure as any Error & CustomStringConvertible where failure is BundleFailure || failure is SandboxFailure {
       Files.complain("nemoshell: \(failure.description)")
       return 1
     } catch {

@@ -123,5 +123,7 @@ int64_t nemo_filesystem_magic(int fd);
 // argv as the program got it: Swift's own list is read from /proc, which takes a free descriptor.
 int nemo_argument_count(void);
 const char *nemo_argument(int index);
+// The path that was executed, as the caller wrote it (getauxval(3), AT_EXECFN).
+const char *nemo_executed_path(void);
 // syslog(3) with one line.
 void nemo_syslog(const char *identity, int priority, const char *text);
