@@ -145,7 +145,7 @@ def test_a_reference_and_a_digest_choose(builder):
     a.index = [a.manifest, b.manifest]
     path = a.write(f"{builder.work}/layout")
     builder.refused(builder.build({"oci_layout": path}), "holds 2 images", "a, b")
-    builder.refused(builder.build({"oci_layout": path, "reference": "c"}), "no image called c")
+    builder.refused(builder.build({"oci_layout": path, "reference": "c"}), "holds no image called c")
     builder.refused(builder.build({"oci_layout": path, "reference": "a", "digest": b.manifest["digest"]}), "sandbox.rootfs.digest")
     assert builder.build({"oci_layout": path, "reference": "b", "digest": b.manifest["digest"]}).returncode == 0
     assert os.path.exists(f"{builder.work}/out/rootfs/only-b")
@@ -206,7 +206,7 @@ def test_nothing_outside_is_reached(builder, what):
             builder.refused(done, "layer")
         else:
             shutil.rmtree(f"{builder.work}/out")
-        assert done.returncode == 0 or is_refused or "ENOENT" in done.stderr or "no such" in done.stderr, done.stderr
+        assert done.returncode == 0 or is_refused or "leads to nothing in the image" in done.stderr, done.stderr
 
 
 def test_links_in_the_image_directory_lead_nowhere(builder):

@@ -91,9 +91,9 @@ public struct BundleBuilder {
       blueprint.sandbox.rootfs, reference: blueprint.sandbox.reference, digest: blueprint.sandbox.digest,
       relativeTo: blueprint.file)
     guard let rootfs = Rootfs(directory: root) else { throw BundleFailure("\(root): is no directory") }
+    try makePlaces(tree)
     let findings = RootfsLint.run(blueprint, rootfs).sorted
     if let problem = findings.first(where: { $0.severity == .error }) { throw BundleFailure(problem.text) }
-    try makePlaces(tree)
     let identity = try ResolvedIdentity(blueprint.identity, rootfs)
     let digest = try Tree.seal(tree.descriptor, directoryTimes: tree.directoryTimes)
     if workspace == nil, blueprint.sandbox.workspace != nil {

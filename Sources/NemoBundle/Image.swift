@@ -82,7 +82,7 @@ struct OCILayout {
   private func only(_ candidates: [JSONValue], _ reference: String?) throws -> JSONValue {
     if let first = candidates.first, candidates.count == 1 { return first }
     if candidates.isEmpty {
-      throw BundleFailure("\(files.subject): holds no image" + (reference.map { " called \($0)" } ?? ""))
+      throw BundleFailure("\(files.subject): index.json: holds no image" + (reference.map { " called \($0)" } ?? ""))
     }
     let names = candidates.compactMap { $0["annotations"]?["org.opencontainers.image.ref.name"]?.text }
     let list = Diagnostic.printable(names.prefix(8).joined(separator: ", "))

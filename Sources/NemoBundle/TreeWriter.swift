@@ -206,6 +206,9 @@ extension TreeWriter {
     guard errno == ENOENT, let name = parts.last else { throw BundleFailure.last("open", PathBytes.text(whole)) }
     let parent = try directory(parts.dropLast())
     guard mkdirat(parent.raw, PathBytes.terminated(name), 0o755) == 0 else {
+      if errno == EEXIST {
+        throw BundleFailure("\(PathBytes.text(whole)): is a symbolic link that leads to nothing in the image")
+      }
       throw BundleFailure.last("mkdir", PathBytes.text(whole))
     }
     fresh.insert(try key(parent.raw, name))

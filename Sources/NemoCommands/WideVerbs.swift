@@ -23,7 +23,9 @@ enum WideVerbs {
       return first == "run" && runsSandbox(words.dropFirst()) ? words : nil
     }
     if table.contains(where: { $0.name == first }) || ofSandbox.contains(first) { return words }
-    return words.count > 1 && ofSandbox.contains(words[1]) ? [words[1], first] + words.dropFirst(2) : nil
+    guard words.count > 1, ofSandbox.contains(words[1]) else { return nil }
+    // What follows the flags of exec belongs to another program, so the name cannot stand among them.
+    return (words[1] == "exec" ? ["exec", "--sandbox", first] : [words[1], first]) + words.dropFirst(2)
   }
 
   /// `run PATH`: the operand has a slash in it or ends in .yaml, which no container's id may. With a flag of the OCI verb

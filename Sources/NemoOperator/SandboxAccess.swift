@@ -13,7 +13,8 @@ struct ExecCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Working directory.", valueName: "dir")) var cwd: String?
   @Option(name: [.short, .long], help: ArgumentHelp("Add to the environment; may be repeated.", valueName: "name=value"))
   var env: [String] = []
-  @Argument(help: "Name of the sandbox.") var name: String
+  @Option(name: .customLong("sandbox"), help: ArgumentHelp("The sandbox; `nemoshell NAME exec` gives it.", visibility: .hidden))
+  var name: String
   @Argument(parsing: .captureForPassthrough, help: "Program and arguments.") var command: [String] = []
 
   func run() throws {
