@@ -95,7 +95,10 @@ let package = Package(
     wide("NemoSandbox", ["NemoBundle", "NemoBlueprint", "NemoPolicy", "CWide"]),
     wide(
       "NemoOperator",
-      ["NemoSandbox", "NemoBundle", "NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      [
+        "NemoSandbox", "NemoBundle", "NemoBlueprint", "NemoPolicy",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],

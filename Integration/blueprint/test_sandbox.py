@@ -439,3 +439,29 @@ def test_the_same_input_gives_the_same_bytes(lab):
 def test_networks_that_cannot_be_held_are_refused(lab):
     done = lab.call("run", lab.blueprint("true", sandbox="network: {mode: veth}"))
     assert done.returncode == 1 and "sandbox.network.mode" in done.stderr and os.listdir(f"{lab.state}/sandboxes") == []
+
+
+def test_sandboxes_of_one_image_share_what_none_can_change(lab):
+    docker_archive(f"{lab.work}/image.tar", [tree_layer(lab.rootfs)])
+    path = lab.blueprint(STAYS)
+    text = pathlib.Path(path).read_text().replace(f"directory: {lab.rootfs}", f"docker_archive: {lab.work}/image.tar")
+    pathlib.Path(path).write_text(text)
+    for name in ("one", "two"):
+        lab.ok("run", "-d", path, name)
+    [entry] = os.listdir(f"{lab.state}/rootfs")
+    assert not os.path.exists(f"{lab.state}/sandboxes/one/bundle/rootfs")
+    roots = [json.loads(lab.ok(name, "inspect"))["config"]["root"] for name in ("one", "two")]
+    assert roots == [{"path": f"{lab.state}/rootfs/{entry}/rootfs", "readonly": True}] * 2
+    # One with other places to mount over, and one that may change its own.
+    pathlib.Path(path).write_text(text.replace("workspace: {}", "workspace: {path: /elsewhere}"))
+    lab.ok("run", "-d", path, "three")
+    pathlib.Path(path).write_text(text.replace("image.tar}", "image.tar, writable: true}"))
+    lab.ok("run", "-d", path, "four")
+    assert len(os.listdir(f"{lab.state}/rootfs")) == 2 and os.path.exists(f"{lab.state}/sandboxes/four/bundle/rootfs/bin")
+    lab.ok("one", "rm", "--force")
+    assert len(os.listdir(f"{lab.state}/rootfs")) == 2 and lab.status("two")["state"] == "running"
+    lab.ok("two", "rm", "--force")
+    lab.ok("four", "rm", "--force")
+    assert entry not in os.listdir(f"{lab.state}/rootfs") and len(os.listdir(f"{lab.state}/rootfs")) == 1
+    lab.ok("three", "rm", "--force")
+    assert os.listdir(f"{lab.state}/rootfs") == []

@@ -135,7 +135,7 @@ public struct Sandbox: Sendable {
   public var rootfs: RootfsSource
   /// Which image of a layout or archive; nil for the only one.
   public var reference: String?
-  /// Digest that the image manifest must have.
+  /// Digest that the image manifest must have; with docker_archive the image's id.
   public var digest: String?
   /// The sandbox may change its root file system.
   public var isRootfsWritable: Bool

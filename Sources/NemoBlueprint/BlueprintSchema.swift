@@ -52,7 +52,8 @@ enum BlueprintSchema {
         Field("oci_layout", .text(.hostPath), "An OCI image layout: directory or tar."),
         Field("docker_archive", .text(.hostPath), "What `docker save` wrote."),
         Field("reference", .text(.word), "Which image of the layout or archive; needed where it holds several."),
-        Field("digest", .text(.digest), "Digest that the image manifest must have."),
+        Field(
+          "digest", .text(.digest), "Digest that the image manifest must have; with docker_archive the image's id."),
         Field("writable", .boolean, "Let the sandbox change it (a copy of its own); default false."),
       ], ObjectRule(exactlyOne: [["directory", "oci_layout", "docker_archive"]])))
 

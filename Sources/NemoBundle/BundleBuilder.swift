@@ -41,13 +41,17 @@ public struct BundleBuilder {
   private let text: [UInt8]
   /// What is mounted as the workspace; nil for a directory of the bundle.
   private let workspace: String?
+  private let store: RootfsStore?
 
   /// A builder for a valid blueprint.
   ///
   /// - Parameters:
   ///   - text: the blueprint's file.
   ///   - workspace: absolute path of the workspace; nil makes one in the bundle.
-  public init(_ blueprint: Blueprint, text: [UInt8], workspace: String? = nil) {
+  ///   - store: where an image's root file system that the sandbox cannot change is shared; the caller holds its lock. Without
+  ///     one the bundle has its own.
+  public init(_ blueprint: Blueprint, text: [UInt8], workspace: String? = nil, store: RootfsStore? = nil) {
+    self.store = store
     self.blueprint = blueprint
     self.text = text
     self.workspace = workspace
@@ -84,55 +88,86 @@ public struct BundleBuilder {
   }
 
   private func fill(_ staging: String) throws -> BuiltBundle {
-    let root = "\(staging)/\(Name.rootfs)"
-    guard mkdir(root, 0o755) == 0 else { throw BundleFailure.last("mkdir", root) }
-    let tree = try TreeWriter(root)
-    let origin = try RootfsSource(tree: tree).fill(
-      blueprint.sandbox.rootfs, reference: blueprint.sandbox.reference, digest: blueprint.sandbox.digest,
-      relativeTo: blueprint.file)
-    guard let rootfs = Rootfs(directory: root) else { throw BundleFailure("\(root): is no directory") }
-    try makePlaces(tree)
+    let root = try makeRootfs("\(staging)/\(Name.rootfs)")
+    guard let rootfs = Rootfs(directory: root.path) else { throw BundleFailure("\(root.path): is no directory") }
     let findings = RootfsLint.run(blueprint, rootfs).sorted
     if let problem = findings.first(where: { $0.severity == .error }) { throw BundleFailure(problem.text) }
     let identity = try ResolvedIdentity(blueprint.identity, rootfs)
-    let digest = try Tree.seal(tree.descriptor, directoryTimes: tree.directoryTimes)
     if workspace == nil, blueprint.sandbox.workspace != nil {
       try WorkspaceDirectory.make("\(staging)/\(Name.workspace)", uid: identity.uid, gid: identity.gid)
     }
     let configuration = try ConfigurationCompiler(
-      blueprint: blueprint, rootfs: rootfs, identity: identity, workspace: workspace ?? Name.workspace
+      blueprint: blueprint, rootfs: rootfs, rootPath: root.isShared ? root.path : Name.rootfs, identity: identity,
+      workspace: workspace ?? Name.workspace
     ).compile().canonical
     let policy = PolicyDocument.json(blueprint, identity).canonical
-    let lock = lock(origin, rootfs: digest, configuration, policy)
+    let lock = lock(root.origin, rootfs: root.digest, configuration, policy)
     let files = [
       (Name.configuration, Array(configuration.utf8)), (Name.policy, Array(policy.utf8)), (Name.blueprint, text),
       (Name.lock, Array(lock.canonical.utf8)),
     ]
     for (name, bytes) in files { try write(bytes, "\(staging)/\(name)") }
-    return BuiltBundle(lock: lock, dropped: tree.dropped, uid: identity.uid, gid: identity.gid, warnings: findings.filter { $0.severity == .warning })
+    return BuiltBundle(
+      lock: lock, dropped: root.dropped, uid: identity.uid, gid: identity.gid,
+      warnings: findings.filter { $0.severity == .warning })
+  }
+
+  /// A root file system that is complete: places that are mounted over are there.
+  private struct Root {
+    var path: String
+    var isShared = false
+    var digest: String
+    var origin: RootfsOrigin
+    var dropped: Int
+  }
+
+  private func makeRootfs(_ path: String) throws -> Root {
+    let places = try self.places()
+    let source = RootfsSource(blueprint)
+    let unpack = { (path: String, fill: (TreeWriter) throws -> Void) throws -> (digest: String, dropped: Int) in
+      guard mkdir(path, 0o755) == 0 else { throw BundleFailure.last("mkdir", path) }
+      let tree = try TreeWriter(path)
+      try fill(tree)
+      for place in places { try tree.makePlace(place.path, isFile: place.isFile) }
+      return (try Tree.seal(tree.descriptor, directoryTimes: tree.directoryTimes), tree.dropped)
+    }
+    guard let image = try source.image() else {
+      let made = try unpack(path) { try source.copy(into: $0) }
+      return Root(path: path, digest: made.digest, origin: source.origin(nil), dropped: made.dropped)
+    }
+    let origin = source.origin(image)
+    if let store, !blueprint.sandbox.isRootfsWritable {
+      let entry = try store.entry(image, places: places) { path in
+        try unpack(path) { try source.unpack(image, into: $0) }
+      }
+      return Root(path: entry.rootfs, isShared: true, digest: entry.digest, origin: origin, dropped: entry.dropped)
+    }
+    let made = try unpack(path) { try source.unpack(image, into: $0) }
+    return Root(path: path, digest: made.digest, origin: origin, dropped: made.dropped)
   }
 
   /// What is mounted over must be there, and on a read-only root the runtime could not make it.
-  private func makePlaces(_ tree: TreeWriter) throws {
-    for path in Blueprint.builtInMounts.map(\.path) where path != "/dev/shm" { try tree.makePlace(path, isFile: false) }
-    if let path = blueprint.sandbox.workspace { try tree.makePlace(path, isFile: false) }
+  private func places() throws -> [(path: String, isFile: Bool)] {
+    var places = Blueprint.builtInMounts.map(\.path).filter { $0 != "/dev/shm" }.map { ($0, false) }
+    if let path = blueprint.sandbox.workspace { places.append((path, false)) }
     let inMemory = blueprint.sandbox.mounts.filter { $0.source == nil }.map(\.destination) + ["/dev", "/tmp"]
     for mount in blueprint.sandbox.mounts {
       // Below a mount the place is made there, by the runtime.
       let outer = SandboxMounts.destinations(blueprint).contains {
         $0 != mount.destination && PolicyPath.isInside(mount.destination, $0)
       }
-      if outer { continue }
-      try tree.makePlace(mount.destination, isFile: try isFile(mount))
+      if !outer { places.append((mount.destination, try isFile(mount))) }
     }
     if !SandboxMounts.destinations(blueprint).contains(where: { PolicyPath.isInside(blueprint.sandbox.cwd, $0) }) {
-      try tree.makePlace(blueprint.sandbox.cwd, isFile: false)
+      places.append((blueprint.sandbox.cwd, false))
     }
     for rule in blueprint.filesystem.readOnlyMounts
     where inMemory.contains(where: { PolicyPath.isInside(rule.path, $0) }) {
       throw BundleFailure(
-        "\(rule.origin): \(rule.name): nothing is there when the sandbox starts, since it is in memory; make it a mount")
+        "\(rule.origin): \(rule.name): nothing is there when the sandbox starts, since it is in memory; make it a mount"
+      )
     }
+    return places
   }
 
   private func isFile(_ mount: Sandbox.Mount) throws -> Bool {

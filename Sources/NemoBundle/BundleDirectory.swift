@@ -23,7 +23,8 @@ public struct BundleDirectory {
     let directory = try ImageDirectory(self.path)
     guard try directory.open(BundleBuilder.Name.lock) != nil else {
       throw BundleFailure(
-        "\(path): is no bundle of nemoshell (it has no nemoshell.lock); run one of another make with `nemoshell run --bundle DIR ID`")
+        "\(path): is no bundle of nemoshell (it has no nemoshell.lock); run one of another make with `nemoshell run --bundle DIR ID`"
+      )
     }
     lock = try directory.json(BundleBuilder.Name.lock)
     guard lock["version"]?.number == 1 else { throw BundleFailure("\(path): nemoshell.lock: has another version") }

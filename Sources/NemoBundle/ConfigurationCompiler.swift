@@ -5,6 +5,8 @@ import NemoPolicy
 struct ConfigurationCompiler {
   let blueprint: Blueprint
   let rootfs: Rootfs
+  /// Where it is, from the bundle or absolute.
+  let rootPath: String
   let identity: ResolvedIdentity
   /// What is mounted as the workspace.
   let workspace: String
@@ -14,7 +16,8 @@ struct ConfigurationCompiler {
 
   /// Files of the kernel that say or do what a sandbox has no use for.
   private static let masked = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug",
     "/proc/scsi", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
     "/sys/firmware", "/sys/fs/bpf", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing",
   ]
@@ -25,7 +28,7 @@ struct ConfigurationCompiler {
     let sandbox = blueprint.sandbox
     var document: [String: JSONValue] = [
       "ociVersion": .string(Self.version), "hostname": .string(sandbox.hostname), "process": process(),
-      "root": .object(["path": .string("rootfs"), "readonly": .bool(!sandbox.isRootfsWritable)]),
+      "root": .object(["path": .string(rootPath), "readonly": .bool(!sandbox.isRootfsWritable)]),
       "mounts": try SandboxMounts(blueprint: blueprint, workspace: workspace).compile(), "linux": try linux(),
       "annotations": .object([
         "nemoshell.blueprint.digest": .string(blueprint.digest), "nemoshell.blueprint.name": .string(blueprint.name),

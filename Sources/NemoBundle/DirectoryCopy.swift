@@ -79,7 +79,8 @@ final class DirectoryCopy {
     }
   }
 
-  private func file(_ source: borrowing Handle, _ status: stat, _ name: [UInt8], _ to: Int32, _ subject: String) throws {
+  private func file(_ source: borrowing Handle, _ status: stat, _ name: [UInt8], _ to: Int32, _ subject: String) throws
+  {
     let entry = try entry(.file, status, source.raw)
     let made = try Handle(
       PathBytes.terminated(name), in: to, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600, subject: subject)

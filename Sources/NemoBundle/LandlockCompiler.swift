@@ -21,7 +21,9 @@ struct LandlockCompiler {
       })
     var groups: [FileRights: [String]] = [:]
     for (path, rights) in effective {
-      let isRepetition = effective.contains { $0.key != path && PolicyPath.isInside(path, $0.key) && $0.value == rights }
+      let isRepetition = effective.contains {
+        $0.key != path && PolicyPath.isInside(path, $0.key) && $0.value == rights
+      }
       if !isRepetition { groups[rights, default: []].append(path) }
     }
     let rules = groups.sorted { $0.key.rawValue < $1.key.rawValue }.map { rights, paths in

@@ -14,48 +14,65 @@ public struct RootfsOrigin: Sendable {
   public var layers: [String] = []
 }
 
-/// Fills a tree from what a blueprint names.
+/// What a blueprint names as its root file system.
 struct RootfsSource {
-  let tree: TreeWriter
+  private let blueprint: Blueprint
 
-  func fill(_ source: Sandbox.RootfsSource, reference: String?, digest: String?, relativeTo base: String) throws
-    -> RootfsOrigin
-  {
-    switch source {
-    case .directory(let path):
-      try DirectoryCopy(tree).copy(HostPath.absolute(path, from: base))
-      return RootfsOrigin(kind: "directory")
-    case .ociLayout(let path):
-      let files = try open(HostPath.absolute(path, from: base))
-      return try unpack(try OCILayout(files: files).image(reference), "oci_layout", digest)
-    case .dockerArchive(let path):
-      let files = try open(HostPath.absolute(path, from: base))
-      return try unpack(try DockerArchive(files: files).image(reference), "docker_archive", digest)
+  init(_ blueprint: Blueprint) { self.blueprint = blueprint }
+
+  /// The image, its documents checked; nil for a directory.
+  func image() throws -> Image? {
+    let sandbox = blueprint.sandbox
+    let image: Image
+    switch sandbox.rootfs {
+    case .directory: return nil
+    case .ociLayout(let path): image = try OCILayout(files: try open(path)).image(sandbox.reference)
+    case .dockerArchive(let path): image = try DockerArchive(files: try open(path)).image(sandbox.reference)
     }
+    if let digest = sandbox.digest, image.digest != digest {
+      throw BundleFailure("\(image.files.subject): the image is \(image.digest), sandbox.rootfs.digest is \(digest)")
+    }
+    return image
   }
 
-  private func open(_ path: String) throws -> any ImageFiles {
+  /// For the lock.
+  func origin(_ image: Image?) -> RootfsOrigin {
+    let kind: String
+    switch blueprint.sandbox.rootfs {
+    case .directory: kind = "directory"
+    case .ociLayout: kind = "oci_layout"
+    case .dockerArchive: kind = "docker_archive"
+    }
+    return RootfsOrigin(
+      kind: kind, manifest: image?.manifest ?? "", configuration: image?.configuration ?? "",
+      layers: image?.layers.map(\.diffID) ?? [])
+  }
+
+  private func open(_ written: String) throws -> any ImageFiles {
+    let path = try HostPath.absolute(written, from: blueprint.file)
     var status = stat()
     guard stat(path, &status) == 0 else { throw BundleFailure.last("open", path) }
     return status.st_mode & S_IFMT == S_IFDIR ? try ImageDirectory(path) : try ImageArchive(path)
   }
 
-  private func unpack(_ image: Image, _ kind: String, _ digest: String?) throws -> RootfsOrigin {
-    if let digest, image.digest != digest {
-      throw BundleFailure("\(image.files.subject): the image is \(image.digest), sandbox.rootfs.digest is \(digest)")
-    }
+  /// Copies the directory.
+  func copy(into tree: TreeWriter) throws {
+    guard case .directory(let path) = blueprint.sandbox.rootfs else { return }
+    try DirectoryCopy(tree).copy(try HostPath.absolute(path, from: blueprint.file))
+  }
+
+  /// Unpacks the layers.
+  func unpack(_ image: Image, into tree: TreeWriter) throws {
     for (number, layer) in image.layers.enumerated() {
       let place = "\(image.files.subject): layer \(number + 1) of \(image.layers.count)"
-      do { try unpack(layer, of: image.files, place) } catch let failure as BundleFailure {
+      do { try unpack(layer, of: image.files, into: tree, place) } catch let failure as BundleFailure {
         throw failure.description.hasPrefix(place) ? failure : failure.within(place)
       }
     }
-    return RootfsOrigin(
-      kind: kind, manifest: image.manifest, configuration: image.configuration, layers: image.layers.map(\.diffID))
   }
 
   /// Unpacks a layer in one pass and compares digests and size at its end; until then the tree is nobody's.
-  private func unpack(_ layer: ImageLayer, of files: any ImageFiles, _ place: String) throws {
+  private func unpack(_ layer: ImageLayer, of files: any ImageFiles, into tree: TreeWriter, _ place: String) throws {
     guard let file = try files.open(layer.file), let probe = try files.open(layer.file) else {
       throw BundleFailure("\(place): \(Diagnostic.printable(layer.file)) is missing")
     }

@@ -13,7 +13,9 @@ final class StagingDirectory {
     let slash = trimmed.lastIndex(of: "/")
     let directory = slash.map { String(trimmed[...$0]) } ?? "./"
     let name = slash.map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed
-    guard !name.isEmpty, name != ".", name != ".." else { throw BundleFailure("\(final): is no name of a new directory") }
+    guard !name.isEmpty, name != ".", name != ".." else {
+      throw BundleFailure("\(final): is no name of a new directory")
+    }
     let prefix = ".\(name).partial-"
     try Self.sweep(directory, prefix)
     let path = "\(directory)\(prefix)\(getpid())"

@@ -154,7 +154,9 @@ final class TreeWriter {
     }
   }
 
-  static func times(_ seconds: Int) -> [timespec] { [timespec](repeating: timespec(tv_sec: seconds, tv_nsec: 0), count: 2) }
+  static func times(_ seconds: Int) -> [timespec] {
+    [timespec](repeating: timespec(tv_sec: seconds, tv_nsec: 0), count: 2)
+  }
 
   private func own(_ name: [UInt8], _ parent: Int32, _ entry: TarEntry) throws {
     guard fchownat(parent, PathBytes.terminated(name), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0 else {

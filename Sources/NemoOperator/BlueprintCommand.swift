@@ -5,7 +5,8 @@ struct BlueprintCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "blueprint", abstract: "Write, check, compare and build blueprints.",
     subcommands: [
-      New.self, Check.self, Lint.self, Build.self, Show.self, Diff.self, Import.self, Digest.self, Presets.self, SchemaCommand.self,
+      New.self, Check.self, Lint.self, Build.self, Show.self, Diff.self, Import.self, Digest.self, Presets.self,
+      SchemaCommand.self,
     ])
 }
 

@@ -27,7 +27,9 @@ public struct OperatorProgram: ParsableCommand {
       return failure.status
     } catch let exit as ExitStatus {
       return exit.status
-    } catch let failure as any Error & CustomStringConvertible where failure is BundleFailure || failure is SandboxFailure {
+    } catch let failure as any Error & CustomStringConvertible
+      where failure is BundleFailure || failure is SandboxFailure
+    {
       Files.complain("nemoshell: \(failure.description)")
       return 1
     } catch {

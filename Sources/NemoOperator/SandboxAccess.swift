@@ -11,9 +11,12 @@ struct ExecCommand: ParsableCommand {
   @OptionGroup var place: RegistryOptions
   @Flag(name: [.short, .long], help: "Give it a terminal.") var tty = false
   @Option(help: ArgumentHelp("Working directory.", valueName: "dir")) var cwd: String?
-  @Option(name: [.short, .long], help: ArgumentHelp("Add to the environment; may be repeated.", valueName: "name=value"))
+  @Option(
+    name: [.short, .long], help: ArgumentHelp("Add to the environment; may be repeated.", valueName: "name=value"))
   var env: [String] = []
-  @Option(name: .customLong("sandbox"), help: ArgumentHelp("The sandbox; `nemoshell NAME exec` gives it.", visibility: .hidden))
+  @Option(
+    name: .customLong("sandbox"),
+    help: ArgumentHelp("The sandbox; `nemoshell NAME exec` gives it.", visibility: .hidden))
   var name: String
   @Argument(parsing: .captureForPassthrough, help: "Program and arguments.") var command: [String] = []
 
@@ -57,7 +60,8 @@ struct SandboxAccess {
 
   func mustRun() throws {
     guard try files.isKept() else {
-      throw CommandFailure(description: "\(files.name): does not run; `nemoshell \(files.name) start` starts it", status: 255)
+      throw CommandFailure(
+        description: "\(files.name): does not run; `nemoshell \(files.name) start` starts it", status: 255)
     }
   }
 

@@ -35,9 +35,13 @@ struct StatusCommand: ParsableCommand {
   }
 
   private func text(_ status: SandboxStatus) -> String {
-    var lines = ["name: \(status.name)", "state: \(status.state.rawValue)" + (status.end.isEmpty ? "" : " (\(status.end))")]
+    var lines = [
+      "name: \(status.name)", "state: \(status.state.rawValue)" + (status.end.isEmpty ? "" : " (\(status.end))"),
+    ]
     if let record = status.record {
-      lines += ["blueprint: \(record.blueprint) \(record.blueprintVersion) (\(record.digest))", "source: \(record.source)"]
+      lines += [
+        "blueprint: \(record.blueprint) \(record.blueprintVersion) (\(record.digest))", "source: \(record.source)",
+      ]
       if !record.workspace.isEmpty { lines.append("workspace: \(record.workspace)") }
     }
     if let run = status.run {

@@ -10,15 +10,16 @@ struct ExitStatus: Error {
 /// Commands about sandboxes.
 enum SandboxCommands {
   static let all: [any ParsableCommand.Type] = [
-    RunCommand.self, SandboxesCommand.self, StatusCommand.self, InspectCommand.self, LogsCommand.self, ConnectCommand.self,
+    RunCommand.self, SandboxesCommand.self, StatusCommand.self, InspectCommand.self, LogsCommand.self,
+    ConnectCommand.self,
     ExecCommand.self, StartCommand.self, StopCommand.self, RemoveCommand.self, KeepCommand.self,
   ]
 }
 
 /// Where the sandboxes are.
 struct RegistryOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Directory of the sandboxes (default /var/lib/nemoshell).", valueName: "dir")) var stateDir:
-    String?
+  @Option(help: ArgumentHelp("Directory of the sandboxes (default /var/lib/nemoshell).", valueName: "dir"))
+  var stateDir: String?
   @Option(help: ArgumentHelp("Directory of the runtime's state (default /run/nemoshell).", valueName: "dir"))
   var runtimeRoot: String?
 

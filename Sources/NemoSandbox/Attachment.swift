@@ -87,7 +87,9 @@ public struct Attachment {
 
   private func reportSize(_ known: inout winsize) throws {
     var size = winsize()
-    guard wide_get_window_size(1, &size) == 0, size.ws_row != known.ws_row || size.ws_col != known.ws_col else { return }
+    guard wide_get_window_size(1, &size) == 0, size.ws_row != known.ws_row || size.ws_col != known.ws_col else {
+      return
+    }
     known = size
     try RegistryFiles.writeAll(
       socket.raw, ConsoleFrame.size(rows: size.ws_row, columns: size.ws_col).bytes, "the sandbox's terminal")

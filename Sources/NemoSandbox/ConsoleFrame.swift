@@ -33,7 +33,8 @@ enum ConsoleFrame {
       case UInt8(ascii: "r"):
         guard count == 4 else { return nil }
         frames.append(
-          .size(rows: UInt16(content[0]) | UInt16(content[1]) << 8, columns: UInt16(content[2]) | UInt16(content[3]) << 8))
+          .size(
+            rows: UInt16(content[0]) | UInt16(content[1]) << 8, columns: UInt16(content[2]) | UInt16(content[3]) << 8))
       default: return nil
       }
       bytes.removeFirst(3 + count)

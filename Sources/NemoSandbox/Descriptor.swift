@@ -1,5 +1,6 @@
 import CWide
 import Glibc
+import NemoBlueprint
 
 /// The owner of a file descriptor.
 final class Descriptor {
@@ -35,6 +36,12 @@ enum RegistryFiles {
       bytes += chunk.prefix(count)
       guard bytes.count <= SandboxLimits.record else { throw SandboxFailure("\(path): is larger than a record can be") }
     }
+  }
+
+  /// The JSON of a file, or nil where there is no such file.
+  static func json(_ path: String) throws -> JSONValue? {
+    guard let bytes = try read(path) else { return nil }
+    do { return try JSONReader.parse(bytes) } catch { throw SandboxFailure("\(path): \(error)") }
   }
 
   /// Replaces a file so that a reader, and a machine that stops, sees the old or the new content.

@@ -13,8 +13,9 @@ struct Installation {
   /// Builds the bundle of a blueprint.
   mutating func install(_ blueprint: Blueprint, text: [UInt8], source: String) throws {
     let hasWorkspace = blueprint.sandbox.workspace != nil
-    let built = try BundleBuilder(blueprint, text: text, workspace: hasWorkspace ? files.workspace : nil)
-      .build(at: files.bundle)
+    let built = try BundleBuilder(
+      blueprint, text: text, workspace: hasWorkspace ? files.workspace : nil, store: files.registry.store
+    ).build(at: files.bundle)
     warnings = built.warnings.map(\.text)
     if built.dropped > 0 { warnings.append("\(built.dropped) device nodes and sockets were left out") }
     try complete(blueprint, source: source, uid: built.uid, gid: built.gid)
@@ -35,7 +36,8 @@ struct Installation {
     }
     document["root"] = .object(["path": .string(root), "readonly": .bool(!bundle.blueprint.sandbox.isRootfsWritable)])
     document["mounts"] = .array((document["mounts"]?.elements ?? []).map(workspaceMount))
-    try RegistryFiles.replace("\(files.bundle)/\(BundleBuilder.Name.configuration)", JSONValue.object(document).canonical)
+    try RegistryFiles.replace(
+      "\(files.bundle)/\(BundleBuilder.Name.configuration)", JSONValue.object(document).canonical)
     for name in [BundleBuilder.Name.policy, BundleBuilder.Name.blueprint, BundleBuilder.Name.lock] {
       let bytes = try RegistryFiles.read("\(bundle.path)/\(name)") ?? []
       try RegistryFiles.replace("\(files.bundle)/\(name)", String(decoding: bytes, as: UTF8.self))
@@ -44,7 +46,9 @@ struct Installation {
   }
 
   private func workspaceMount(_ mount: JSONValue) -> JSONValue {
-    guard case .object(var members) = mount, members["source"]?.text == BundleBuilder.Name.workspace else { return mount }
+    guard case .object(var members) = mount, members["source"]?.text == BundleBuilder.Name.workspace else {
+      return mount
+    }
     members["source"] = .string(files.workspace)
     return .object(members)
   }
@@ -55,22 +59,26 @@ struct Installation {
     let record = SandboxRecord(
       name: files.name, source: source, blueprint: blueprint.name, blueprintVersion: blueprint.version,
       digest: blueprint.digest, runtimeRoot: files.registry.runtimeRoot, hasTerminal: blueprint.sandbox.hasTerminal,
-      uid: uid, gid: gid, workspace: hasWorkspace ? files.workspace : "", mustExist: try places(blueprint),
+      uid: uid, gid: gid, workspace: hasWorkspace ? files.workspace : "",
+      mustExist: try places(blueprint.filesystem.readOnlyMounts.map(\.path)),
       created: Clock.now)
     try RegistryFiles.replace(files.recordPath, record.json.canonical)
   }
 
-  /// Where the read-only paths within writable directories are on the host.
-  private func places(_ blueprint: Blueprint) throws -> [(directory: String, path: String)] {
+  /// Where read-only paths within writable directories are on the host: below the source of the innermost mount.
+  private func places(_ paths: [String]) throws -> [(directory: String, path: String)] {
+    let file = "\(files.bundle)/\(BundleBuilder.Name.configuration)"
+    let document = try RegistryFiles.json(file)
     var sources: [String: String] = [:]
-    if let path = blueprint.sandbox.workspace { sources[path] = files.workspace }
-    for mount in blueprint.sandbox.mounts {
-      if let source = mount.source { sources[mount.destination] = try HostPath.absolute(source, from: blueprint.file) }
+    for mount in document?["mounts"]?.elements ?? [] where mount["type"]?.text == "bind" {
+      if let place = mount["destination"]?.text { sources[place] = mount["source"]?.text }
     }
-    return blueprint.filesystem.readOnlyMounts.compactMap { rule in
-      let outer = sources.keys.filter { $0 != rule.path && PolicyPath.isInside(rule.path, $0) }
-      guard let mount = outer.max(by: { $0.utf8.count < $1.utf8.count }), let source = sources[mount] else { return nil }
-      return (source, String(rule.path.dropFirst(mount.count + 1)))
+    return paths.compactMap { path in
+      let outer = sources.keys.filter { $0 != path && PolicyPath.isInside(path, $0) }
+      guard let mount = outer.max(by: { $0.utf8.count < $1.utf8.count }), let source = sources[mount] else {
+        return nil
+      }
+      return (source, String(path.dropFirst(mount.count + 1)))
     }
   }
 }

@@ -56,7 +56,9 @@ public final class Keeper {
     try RegistryFiles.makeDirectory(record.runtimeRoot, mode: 0o711)
     try checkPlaces()
     // What a keeper that was killed, or the last boot, has left.
-    if access("\(record.runtimeRoot)/\(files.name)", F_OK) == 0 { try runtime.check(["delete", "--force", files.name]) }
+    if access("\(record.runtimeRoot)/\(files.name)", F_OK) == 0 {
+      try runtime.check(["delete", "--force", files.name])
+    }
     log = try OutputLog(files.log)
     try RegistryFiles.replace(files.runPath, run.json.canonical)
     do { try startContainer() } catch {

@@ -27,7 +27,8 @@ final class OutputLog {
     while !rest.isEmpty {
       let piece = rest.prefix(SandboxLimits.piece)
       let end = piece.firstIndex(of: 0x0a)
-      text += time + [end == nil ? UInt8(ascii: "P") : UInt8(ascii: "F"), 0x20] + piece[..<(end ?? piece.endIndex)] + [0x0a]
+      text +=
+        time + [end == nil ? UInt8(ascii: "P") : UInt8(ascii: "F"), 0x20] + piece[..<(end ?? piece.endIndex)] + [0x0a]
       rest = rest[(end.map { $0 + 1 } ?? piece.endIndex)...]
     }
     if size + text.count > SandboxLimits.log {

@@ -33,6 +33,8 @@ public struct Registry: Sendable {
 
   var sandboxes: String { "\(directory)/sandboxes" }
   var workspaces: String { "\(directory)/workspaces" }
+  /// Root file systems that sandboxes share.
+  var store: RootfsStore { RootfsStore("\(directory)/rootfs") }
 
   /// The sandbox `name`, which must be there.
   public func sandbox(_ name: String) throws -> SandboxFiles {
@@ -69,7 +71,8 @@ public struct Registry: Sendable {
     guard mkdir(files.directory, 0o700) == 0 else {
       guard errno == EEXIST else { throw SandboxFailure.last("mkdir", files.directory) }
       throw SandboxFailure(
-        "\(name): is there already; `nemoshell \(name) start` starts it, `nemoshell \(name) rm` removes it and keeps its workspace")
+        "\(name): is there already; `nemoshell \(name) start` starts it, `nemoshell \(name) rm` removes it and keeps its workspace"
+      )
     }
     return files
   }
@@ -98,19 +101,18 @@ public struct SandboxFiles: Sendable {
 
   /// What was written at its creation.
   public func record() throws -> SandboxRecord {
-    guard let bytes = try RegistryFiles.read(recordPath) else {
+    guard let json = try RegistryFiles.json(recordPath) else {
       throw SandboxFailure("\(name): was never completed; remove it with `nemoshell \(name) rm`")
     }
-    do {
-      if let record = SandboxRecord(try JSONReader.parse(bytes)), record.name == name { return record }
-    } catch { throw SandboxFailure("\(recordPath): \(error)") }
-    throw SandboxFailure("\(recordPath): is no record of this sandbox")
+    guard let record = SandboxRecord(json), record.name == name else {
+      throw SandboxFailure("\(recordPath): is no record of this sandbox")
+    }
+    return record
   }
 
   /// What is known of its last start; nil where there was none.
   public func run() throws -> SandboxRun? {
-    guard let bytes = try RegistryFiles.read(runPath) else { return nil }
-    do { return SandboxRun(try JSONReader.parse(bytes)) } catch { throw SandboxFailure("\(runPath): \(error)") }
+    try RegistryFiles.json(runPath).flatMap { SandboxRun($0) }
   }
 
   /// Whether a keeper holds it, that is: whether it runs.

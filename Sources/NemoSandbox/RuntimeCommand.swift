@@ -117,7 +117,11 @@ final class Pipe {
       for index in entries.indices where entries[index].fd >= 0 && entries[index].revents != 0 {
         let count = Glibc.read(entries[index].fd, &chunk, chunk.count)
         if count < 0 && errno == EINTR { continue }
-        if count <= 0 { entries[index].fd = -1 } else if texts[index].count < 1 << 20 { texts[index] += chunk.prefix(count) }
+        if count <= 0 {
+          entries[index].fd = -1
+        } else if texts[index].count < 1 << 20 {
+          texts[index] += chunk.prefix(count)
+        }
       }
     }
     return texts

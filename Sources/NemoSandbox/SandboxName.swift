@@ -2,8 +2,10 @@
 public enum SandboxName {
   /// Words that `nemoshell WORD` means something else by.
   static let reserved: Set<String> = [
-    "blueprint", "checkpoint", "connect", "create", "delete", "doctor", "events", "exec", "features", "help", "inspect", "kill",
-    "list", "logs", "pause", "policy", "ps", "restore", "resume", "rm", "run", "sandboxes", "spec", "start", "state", "status",
+    "blueprint", "checkpoint", "connect", "create", "delete", "doctor", "events", "exec", "features", "help", "inspect",
+    "kill",
+    "list", "logs", "pause", "policy", "ps", "restore", "resume", "rm", "run", "sandboxes", "spec", "start", "state",
+    "status",
     "stop", "update", "verify",
   ]
 

@@ -65,7 +65,8 @@ public struct SandboxRecord: Sendable {
 
   init(
     name: String, source: String, blueprint: String, blueprintVersion: String, digest: String, runtimeRoot: String,
-    hasTerminal: Bool, uid: UInt32, gid: UInt32, workspace: String, mustExist: [(directory: String, path: String)], created: String
+    hasTerminal: Bool, uid: UInt32, gid: UInt32, workspace: String, mustExist: [(directory: String, path: String)],
+    created: String
   ) {
     self.name = name
     self.source = source

@@ -7,12 +7,10 @@ public enum SandboxRuntime {
     try RuntimeCommand(root: try files.record().runtimeRoot).become(words)
   }
 
-  /// Directory of the sandbox's root file system.
+  /// Directory of the sandbox's root file system; empty for a sandbox that has none yet.
   public static func rootfs(_ files: SandboxFiles) throws -> String {
     let path = "\(files.bundle)/config.json"
-    do {
-      let root = try JSONReader.parse(try RegistryFiles.read(path) ?? [])["root"]?["path"]?.text ?? ""
-      return root.hasPrefix("/") ? root : "\(files.bundle)/\(root)"
-    } catch let failure as JSONReader.Failure { throw SandboxFailure("\(path): \(failure.description)") }
+    guard let root = try RegistryFiles.json(path)?["root"]?["path"]?.text else { return "" }
+    return root.hasPrefix("/") ? root : "\(files.bundle)/\(root)"
   }
 }

@@ -28,6 +28,9 @@ public struct Sandboxes {
     -> (files: SandboxFiles, warnings: [String])
   {
     let files = try registry.claim(name)
+    // Until the sandbox's configuration names its root file system, nobody may take that for unused.
+    let lock = try registry.store.lock(exclusive: false)
+    defer { withExtendedLifetime(lock) {} }
     var installation = Installation(files)
     do { try install(&installation) } catch {
       try Tree.remove(files.directory)
@@ -91,5 +94,6 @@ public struct Sandboxes {
     if access(files.recordPath, F_OK) == 0 { try stop(files) }
     try Tree.remove(files.directory)
     if withWorkspace { try Tree.remove(files.workspace) }
+    try registry.store.collect(used: Set(try registry.all().map { try SandboxRuntime.rootfs($0) }))
   }
 }

@@ -19,7 +19,8 @@ struct Verification {
     if status["NoNewPrivs"] == "1" { found.append("no new privileges") }
     let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
     if sets.allSatisfy({ status[$0].map { $0.allSatisfy { $0 == "0" } } ?? false }) { found.append("no capabilities") }
-    if let ids = status["Uid"].map({ Set($0.split(separator: "\t")) }), ids.count == 1, let uid = ids.first, uid != "0" {
+    if let ids = status["Uid"].map({ Set($0.split(separator: "\t")) }), ids.count == 1, let uid = ids.first, uid != "0"
+    {
       found.append("user \(uid)")
     }
     return found

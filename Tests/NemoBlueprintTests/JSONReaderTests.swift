@@ -3,7 +3,8 @@ import Testing
 
 @Test func whatIsWrittenIsReadBack() throws {
   let value = JSONValue.object([
-    "a": .array([.integer(-3), .bool(true), .null, .string("\u{1F600} \" \\ \n \u{1}")]), "": .object([:]), "b": .array([]),
+    "a": .array([.integer(-3), .bool(true), .null, .string("\u{1F600} \" \\ \n \u{1}")]), "": .object([:]),
+    "b": .array([]),
   ])
   #expect(try JSONReader.parse(Array(value.canonical.utf8)) == value)
   #expect(try JSONReader.parse(Array(value.pretty.utf8)) == value)
@@ -12,7 +13,8 @@ import Testing
 }
 
 @Test(arguments: [
-  "", "{", "[1,]", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "1 2", "tru", "\"\\ud800\"", "\"\\x\"", "\"\t\"", "{\"a\" 1}", "[1", "nan",
+  "", "{", "[1,]", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "1 2", "tru", "\"\\ud800\"", "\"\\x\"", "\"\t\"",
+  "{\"a\" 1}", "[1", "nan",
   "\"a", "'a'", "+1",
 ])
 func whatIsNoJSONIsRefused(_ text: String) {

@@ -30,7 +30,9 @@ private func expected(_ policy: Policy, _ call: String, _ arguments: [UInt64]) -
       rule(["kill"], [ArgumentCondition(1, .equal, 9)], .refuse(errno: "EACCES")),
       rule(["kill"], [ArgumentCondition(0, .less, 5), ArgumentCondition(1, .greater, 3)], .refuse(errno: "EPERM")),
       rule(["lseek"], [ArgumentCondition(2, .notEqual, 1)], .refuse(errno: "EINVAL")),
-      rule(["fcntl"], [ArgumentCondition(1, .greaterOrEqual, 1024), ArgumentCondition(1, .lessOrEqual, 1026)], .refuse(errno: "EBUSY")),
+      rule(
+        ["fcntl"], [ArgumentCondition(1, .greaterOrEqual, 1024), ArgumentCondition(1, .lessOrEqual, 1026)],
+        .refuse(errno: "EBUSY")),
       rule(["mount"], [ArgumentCondition(3, .maskedEqual, 0, mask: ~0x8000_0000_0000_0001)], .allow),
     ], at: 0)
   var parts = Policy.Rules()
@@ -38,7 +40,8 @@ private func expected(_ policy: Policy, _ call: String, _ arguments: [UInt64]) -
   let policy = Policy(parts)
   let compiled = try SeccompCompiler.compiled(rules)
   let interesting: [UInt64] = [
-    0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 16, 17, 0x5412, 0x541c, 0x5413, 0x1_0000_5412, 0x20000, 0x20008, 0xffff_ffff, 0x1000, 1023,
+    0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 16, 17, 0x5412, 0x541c, 0x5413, 0x1_0000_5412, 0x20000, 0x20008, 0xffff_ffff, 0x1000,
+    1023,
     1024, 1025, 1026, 1027, 0x7e02_0080, 1 << 63, UInt64.max, 0x80000, 0x800,
   ]
   var generator = SystemRandomNumberGenerator()

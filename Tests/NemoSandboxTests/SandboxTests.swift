@@ -4,7 +4,10 @@ import Testing
 
 @testable import NemoSandbox
 
-@Test(arguments: [("agent", true), ("a-1", true), ("-a", false), ("a-", false), ("", false), ("A", false), ("a.b", false), ("run", false), ("logs", false)])
+@Test(arguments: [
+  ("agent", true), ("a-1", true), ("-a", false), ("a-", false), ("", false), ("A", false), ("a.b", false),
+  ("run", false), ("logs", false),
+])
 func namesAreOneWordThatIsNoCommand(_ name: String, _ isLegal: Bool) {
   #expect((SandboxName.problem(name) == nil) == isLegal)
   #expect((SandboxName.problem(String(repeating: "a", count: 63)) == nil))
