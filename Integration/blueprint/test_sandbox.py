@@ -195,6 +195,20 @@ def test_start_stop_and_the_workspace_that_survives(lab):
     assert not os.path.exists(f"{lab.state}/workspaces/agent") and lab.ok("sandboxes").count("\n") == 1
 
 
+def test_a_workspace_is_seeded_once(lab):
+    seed = pathlib.Path(lab.work, "seed")
+    (seed / "deep").mkdir(parents=True)
+    (seed / "deep/file").write_text("seed\n")
+    (seed / "deep/file").chmod(0o600)
+    (seed / "out").symlink_to("/etc/passwd")
+    path = lab.blueprint("cat /workspace/deep/file; echo changed > /workspace/deep/file; readlink /workspace/out")
+    assert lab.ok("run", "--seed", str(seed), path) == "seed\n/etc/passwd\n"
+    assert lab.ok("agent", "start", "--attach") == "changed\n/etc/passwd\n" and (seed / "deep/file").read_text() == "seed\n"
+    lab.ok("agent", "rm")
+    done = lab.call("run", "--seed", str(seed), path)
+    assert done.returncode == 1 and "not empty" in done.stderr and json.loads(lab.ok("sandboxes", "--json")) == []
+
+
 def test_stop_kills_what_does_not_end(lab):
     lab.ok("run", "-d", lab.blueprint("trap '' TERM; echo up; while :; do sleep 0.05; done"))
     lab.up()
@@ -374,6 +388,44 @@ def test_read_only_below_the_workspace(lab):
     os.rmdir(f"{lab.state}/workspaces/agent/docs")
     os.symlink("/etc", f"{lab.state}/workspaces/agent/docs")
     assert lab.call("agent", "start").returncode == 1
+
+
+def test_a_deep_read_only_path_cannot_be_moved_away(lab):
+    """Neither by moving it, nor by moving a directory that it is in."""
+    path = lab.blueprint("cd /workspace; mv a z || echo a-stays; mv a/b z || echo b-stays; mv a/b/c z || echo c-stays; echo x > a/b/c/f || echo held;"
+                         "echo x > a/free; echo x > a/b/free; cat a/free a/b/free; rm -rf a; ls a a/b a/b/c", read_only=", /workspace/a/b/c")
+    assert lab.call("run", path).returncode == 1
+    for name in ("a", "a/b", "a/b/c"):
+        os.mkdir(f"{lab.state}/workspaces/agent/{name}")
+        os.chown(f"{lab.state}/workspaces/agent/{name}", 65532, 65532)
+    pathlib.Path(f"{lab.state}/workspaces/agent/a/b/c/precious").write_text("x")
+    text = lab.call("agent", "start", "--attach").stdout
+    assert text.startswith("a-stays\nb-stays\nc-stays\nheld\nx\nx\n") and text.rstrip().endswith("a/b/c:\nprecious"), text
+
+
+def test_a_deep_read_only_path_in_a_writable_root(lab):
+    os.makedirs(f"{lab.rootfs}/var/lib/db")
+    for name in ("var", "var/lib", "var/lib/db"):
+        os.chown(f"{lab.rootfs}/{name}", 65532, 65532)
+    path = lab.blueprint("mv /var/lib /var/other || echo stays; echo x > /var/lib/db/x || echo held; echo x > /var/lib/x && echo free",
+                         read_only=", /var/lib/db", read_write=", /var", writable=True)
+    assert lab.ok("run", path) == "stays\nheld\nfree\n"
+
+
+def test_a_container_of_somebody_else_is_not_touched(lab):
+    path = lab.blueprint(STAYS)
+    out = f"{lab.work}/bundle"
+    subprocess.run([NEMOSHELL, "blueprint", "build", path, "-o", out], check=True, capture_output=True)
+    runtime = [NEMOSHELL, "--root", f"{lab.state}/run"]
+    subprocess.run([*runtime, "run", "-d", "--bundle", out, "agent"], check=True, stdout=subprocess.DEVNULL)
+    try:
+        done = lab.call("run", "-d", path)
+        assert done.returncode == 1 and "not this sandbox's" in done.stderr
+        for words in (("start",), ("stop",), ("rm", "--force")):
+            assert lab.call("agent", *words).returncode == 1
+        assert json.loads(subprocess.check_output([*runtime, "state", "agent"]))["status"] == "running"
+    finally:
+        subprocess.run([*runtime, "delete", "--force", "agent"], check=True)
 
 
 def test_mounts_and_a_writable_root(lab):

@@ -200,15 +200,3 @@ public struct BundleBuilder {
     try bytes.withUnsafeBytes { try file.write($0, path) }
   }
 }
-
-/// The directory that a sandbox may write to and that survives it.
-public enum WorkspaceDirectory {
-  /// Makes `path`, or takes the one that is there, for that user alone. What is in it stays as it is.
-  public static func make(_ path: String, uid: UInt32, gid: UInt32) throws {
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw BundleFailure.last("mkdir", path) }
-    let directory = try Handle(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    guard fchown(directory.raw, uid, gid) == 0, fchmod(directory.raw, 0o700) == 0 else {
-      throw BundleFailure.last("give the workspace to user \(uid):", path)
-    }
-  }
-}

@@ -4,11 +4,16 @@ import Glibc
 /// Copies a directory into a tree: what a layer of it would hold. Links are copied, never followed.
 final class DirectoryCopy {
   private let tree: TreeWriter
+  /// Who everything belongs to; nil keeps the owners.
+  private let owner: (uid: UInt32, gid: UInt32)?
   /// First path of a file with several names, by inode.
   private var linked: [ino_t: [UInt8]] = [:]
   private var device: UInt = 0
 
-  init(_ tree: TreeWriter) { self.tree = tree }
+  init(_ tree: TreeWriter, owner: (uid: UInt32, gid: UInt32)? = nil) {
+    self.tree = tree
+    self.owner = owner
+  }
 
   func copy(_ path: String) throws {
     let source = try Handle(path, O_RDONLY | O_DIRECTORY)
@@ -24,7 +29,8 @@ final class DirectoryCopy {
 
   private func entry(_ kind: TarEntry.Kind, _ status: stat, _ fd: Int32) throws -> TarEntry {
     TarEntry(
-      kind: kind, name: [], mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid, size: 0,
+      kind: kind, name: [], mode: status.st_mode & 0o7777, uid: owner?.uid ?? status.st_uid,
+      gid: owner?.gid ?? status.st_gid, size: 0,
       modified: status.st_mtim.tv_sec, attributes: fd < 0 ? [] : try Attributes.user(fd))
   }
 
@@ -72,7 +78,8 @@ final class DirectoryCopy {
       link.target = target.prefix(count).map { UInt8(bitPattern: $0) }
       try tree.symbolicLink(link, name, to)
     case S_IFIFO:
-      guard mkfifoat(to, term, 0o600) == 0, fchownat(to, term, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) == 0,
+      let pipe = try entry(.fifo, status, -1)
+      guard mkfifoat(to, term, 0o600) == 0, fchownat(to, term, pipe.uid, pipe.gid, AT_SYMLINK_NOFOLLOW) == 0,
         fchmodat(to, term, status.st_mode & 0o777, 0) == 0
       else { throw BundleFailure.last("mkfifo", subject) }
     default: tree.drop()

@@ -1,7 +1,6 @@
 import Glibc
 import NemoBlueprint
 import NemoBundle
-import NemoPolicy
 
 /// How a sandbox comes into the registry: from a blueprint, or from a bundle that was built before.
 struct Installation {
@@ -56,29 +55,17 @@ struct Installation {
   private func complete(_ blueprint: Blueprint, source: String, uid: UInt32, gid: UInt32) throws {
     let hasWorkspace = blueprint.sandbox.workspace != nil
     if hasWorkspace { try WorkspaceDirectory.make(files.workspace, uid: uid, gid: gid) }
+    let path = "\(files.bundle)/\(BundleBuilder.Name.configuration)"
+    let inner = blueprint.filesystem.readOnlyMounts.map(\.path)
+    guard let document = try RegistryFiles.json(path),
+      let nested = NestedReadOnly(document, inner, bundle: files.bundle)
+    else { throw SandboxFailure("\(path): is no configuration of a sandbox") }
+    if !inner.isEmpty { try RegistryFiles.replace(path, nested.document.canonical) }
     let record = SandboxRecord(
       name: files.name, source: source, blueprint: blueprint.name, blueprintVersion: blueprint.version,
       digest: blueprint.digest, runtimeRoot: files.registry.runtimeRoot, hasTerminal: blueprint.sandbox.hasTerminal,
-      uid: uid, gid: gid, workspace: hasWorkspace ? files.workspace : "",
-      mustExist: try places(blueprint.filesystem.readOnlyMounts.map(\.path)),
+      uid: uid, gid: gid, workspace: hasWorkspace ? files.workspace : "", mustExist: nested.mustExist,
       created: Clock.now)
     try RegistryFiles.replace(files.recordPath, record.json.canonical)
-  }
-
-  /// Where read-only paths within writable directories are on the host: below the source of the innermost mount.
-  private func places(_ paths: [String]) throws -> [(directory: String, path: String)] {
-    let file = "\(files.bundle)/\(BundleBuilder.Name.configuration)"
-    let document = try RegistryFiles.json(file)
-    var sources: [String: String] = [:]
-    for mount in document?["mounts"]?.elements ?? [] where mount["type"]?.text == "bind" {
-      if let place = mount["destination"]?.text { sources[place] = mount["source"]?.text }
-    }
-    return paths.compactMap { path in
-      let outer = sources.keys.filter { $0 != path && PolicyPath.isInside(path, $0) }
-      guard let mount = outer.max(by: { $0.utf8.count < $1.utf8.count }), let source = sources[mount] else {
-        return nil
-      }
-      return (source, String(path.dropFirst(mount.count + 1)))
-    }
   }
 }

@@ -54,15 +54,14 @@ public final class Keeper {
     signal(SIGPIPE, SIG_IGN)
     for number in [SIGHUP, SIGINT, SIGTERM] { signal(number, SIG_IGN) }
     try RegistryFiles.makeDirectory(record.runtimeRoot, mode: 0o711)
-    try checkPlaces()
     // What a keeper that was killed, or the last boot, has left.
-    if access("\(record.runtimeRoot)/\(files.name)", F_OK) == 0 {
-      try runtime.check(["delete", "--force", files.name])
-    }
+    if try runtime.ownState(files) != nil { try runtime.check(["delete", "--force", files.name]) }
+    // Only now is there nobody who could exchange what was looked at.
+    try checkPlaces()
     log = try OutputLog(files.log)
     try RegistryFiles.replace(files.runPath, run.json.canonical)
     do { try startContainer() } catch {
-      _ = try runtime.run(["delete", "--force", files.name])
+      if try runtime.ownState(files) != nil { _ = try runtime.run(["delete", "--force", files.name]) }
       run.finished = Clock.now
       try RegistryFiles.replace(files.runPath, run.json.canonical)
       throw error
@@ -110,10 +109,10 @@ public final class Keeper {
   }
 
   private func verifyAndStart() throws {
-    let created = try runtime.state(files.name) ?? .null
+    let created = try runtime.ownState(files) ?? .null
     let surroundings = try Verification(pid: pid_t(run.pid), state: created).surroundings()
     try runtime.check(["start", files.name])
-    let started = try runtime.state(files.name) ?? .null
+    let started = try runtime.ownState(files) ?? .null
     // Not reaped yet, so it can be looked at even where it has ended by now.
     run.protections = try Verification(pid: pid_t(run.pid), state: started).restrictions() + surroundings
     run.degraded = started["annotations"]?["nemoshell.degraded"]?.text ?? ""

@@ -71,14 +71,26 @@ struct RuntimeCommand {
     throw SandboxFailure.last("execute", path)
   }
 
-  /// What the runtime says of a container; nil where there is none.
-  func state(_ id: String) throws -> JSONValue? {
-    guard access("\(root)/\(id)", F_OK) == 0 else { return nil }
-    let outcome = try run(["state", id])
-    guard outcome.status == 0 else { return nil }
-    do { return try JSONReader.parse(Array(outcome.output.utf8)) } catch {
-      throw SandboxFailure("nemoshell state \(id): \(error)")
+  /// What the runtime says of a sandbox's container; nil where there is none.
+  ///
+  /// - Throws: where another container has that id, which is then nobody's to touch.
+  func ownState(_ files: SandboxFiles) throws -> JSONValue? {
+    guard access("\(root)/\(files.name)", F_OK) == 0 else { return nil }
+    let outcome = try run(["state", files.name])
+    if outcome.status != 0 {
+      // It may have been deleted in between.
+      guard access("\(root)/\(files.name)", F_OK) == 0 else { return nil }
+      throw SandboxFailure(Self.line(outcome.message, ["state"]))
     }
+    let state: JSONValue
+    do { state = try JSONReader.parse(Array(outcome.output.utf8)) } catch {
+      throw SandboxFailure("nemoshell state \(files.name): \(error)")
+    }
+    guard state["bundle"]?.text == files.bundle else {
+      throw SandboxFailure(
+        "the container \(files.name) in \(root) is not this sandbox's; delete it, or give the sandbox another name")
+    }
+    return state
   }
 }
 

@@ -9,7 +9,7 @@ public enum SandboxLimits {
   /// Clients of one terminal at a time.
   static let clients = 8
   /// Bytes of a file of the registry.
-  static let record = 1 << 20
+  static let record = 8 << 20
   /// Seconds in which a sandbox ends by itself when it is stopped.
   public static let stopSeconds = 10
   /// Seconds that its end may take after that.

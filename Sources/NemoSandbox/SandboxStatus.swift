@@ -41,7 +41,7 @@ public struct SandboxStatus: Sendable {
     self.record = record
     let run = try files.run()
     self.run = run
-    let container = try RuntimeCommand(root: record.runtimeRoot).state(files.name)?["status"]?.text
+    let container = try RuntimeCommand(root: record.runtimeRoot).ownState(files)?["status"]?.text
     if try files.isKept() {
       state = container == "paused" ? .paused : .running
     } else if container == "running" || container == "paused" {

@@ -12,19 +12,25 @@ public struct Sandboxes {
 
   /// Makes a sandbox of a valid blueprint; nothing is left of it where that fails.
   ///
+  /// - Parameters:
+  ///   - text: the blueprint's file.
+  ///   - source: its path, for people.
+  ///   - seed: a directory that is copied into the workspace, which must be empty; nil for none.
   /// - Returns: the sandbox, and what there is to know about its root file system.
-  public func make(_ name: String?, of blueprint: Blueprint, text: [UInt8], source: String) throws
+  public func make(_ name: String?, of blueprint: Blueprint, text: [UInt8], source: String, seed: String? = nil) throws
     -> (files: SandboxFiles, warnings: [String])
   {
-    try make(name ?? blueprint.name) { try $0.install(blueprint, text: text, source: source) }
+    try make(name ?? blueprint.name, seed) { try $0.install(blueprint, text: text, source: source) }
   }
 
   /// Makes a sandbox of a bundle.
-  public func make(_ name: String?, of bundle: BundleDirectory) throws -> (files: SandboxFiles, warnings: [String]) {
-    try make(name ?? bundle.blueprint.name) { try $0.install(bundle) }
+  public func make(_ name: String?, of bundle: BundleDirectory, seed: String? = nil) throws
+    -> (files: SandboxFiles, warnings: [String])
+  {
+    try make(name ?? bundle.blueprint.name, seed) { try $0.install(bundle) }
   }
 
-  private func make(_ name: String, _ install: (inout Installation) throws -> Void) throws
+  private func make(_ name: String, _ seed: String?, _ install: (inout Installation) throws -> Void) throws
     -> (files: SandboxFiles, warnings: [String])
   {
     let files = try registry.claim(name)
@@ -32,11 +38,22 @@ public struct Sandboxes {
     let lock = try registry.store.lock(exclusive: false)
     defer { withExtendedLifetime(lock) {} }
     var installation = Installation(files)
-    do { try install(&installation) } catch {
+    do {
+      try install(&installation)
+      if let seed { try fill(files, from: seed) }
+    } catch {
       try Tree.remove(files.directory)
       throw error
     }
     return (files, installation.warnings)
+  }
+
+  private func fill(_ files: SandboxFiles, from seed: String) throws {
+    let record = try files.record()
+    guard !record.workspace.isEmpty else {
+      throw SandboxFailure("\(files.name): the blueprint has no workspace to fill")
+    }
+    try WorkspaceDirectory.seed(record.workspace, from: seed, uid: record.uid, gid: record.gid)
   }
 
   /// Starts a sandbox and returns when its program runs, or has run.
@@ -63,14 +80,13 @@ public struct Sandboxes {
   /// Ends a sandbox: by SIGTERM, and after `seconds` by SIGKILL. One that does not run is no error.
   public func stop(_ files: SandboxFiles, seconds: Int = SandboxLimits.stopSeconds) throws {
     let runtime = RuntimeCommand(root: try files.record().runtimeRoot)
-    let isThere = { access("\(runtime.root)/\(files.name)", F_OK) == 0 }
     guard try files.isKept() else {
       // Its keeper was killed: nobody else would end it.
-      if isThere() { try runtime.check(["delete", "--force", files.name]) }
+      if try runtime.ownState(files) != nil { try runtime.check(["delete", "--force", files.name]) }
       return
     }
     for (signal, wait) in [("TERM", seconds), ("KILL", SandboxLimits.killSeconds)] {
-      if isThere() { _ = try runtime.run(["kill", files.name, signal]) }
+      if try runtime.ownState(files) != nil { _ = try runtime.run(["kill", files.name, signal]) }
       let end = Clock.monotonic + Double(wait)
       while Clock.monotonic < end {
         if try !files.isKept() { return }
