@@ -281,6 +281,14 @@ def test_after_a_restart_of_the_machine(lab):
     lab.wait(lambda: "kept" in lab.ok("agent", "logs"), "the workspace of before")
 
 
+def test_the_runtime_s_root_is_the_sandbox_s(lab):
+    done = subprocess.run([NEMOSHELL, "--root", f"{lab.work}/run", *lab.argv("run", "-d", lab.blueprint(STAYS))[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert os.path.isdir(f"{lab.work}/run/agent") and lab.status()["state"] == "running"
+    listed = subprocess.check_output([NEMOSHELL, "--root", f"{lab.work}/run", "list", "-q"], text=True)
+    assert listed == "agent\n"
+
+
 def test_a_broken_off_creation_is_shown_and_removed(lab):
     os.makedirs(f"{lab.state}/sandboxes/half")
     assert json.loads(lab.ok("sandboxes", "--json"))[0]["state"] == "incomplete"
@@ -317,7 +325,7 @@ def test_exec_is_held_like_the_program(lab):
     done = exec_in(lab, "pwd", flags=["--cwd", "/tmp", "--env", "A=b"])
     assert done.stdout == "/tmp\n", done
     assert exec_in(lab, "nothing").returncode == 255
-    assert exec_in(lab).returncode == 2
+    assert exec_in(lab).returncode == 2 and "--tty" in exec_in(lab, "--help").stdout
     lab.ok("agent", "stop")
     done = exec_in(lab, "true")
     assert done.returncode == 255 and "does not run" in done.stderr

@@ -66,7 +66,7 @@ public enum NemoshellProgram {
     }
     let asksHelp = name == "help"
     let wanted = asksHelp ? global.positional[1] : name
-    if let words = WideVerbs.command(asksHelp ? [wanted] : global.positional) {
+    if let words = WideVerbs.command(asksHelp ? [wanted] : global.positional, root: global.string("--root")) {
       let wantsHelp = asksHelp || global.has("--help")
       try WideVerbs.execute(wantsHelp ? [wanted, "--help"] : words)
     }

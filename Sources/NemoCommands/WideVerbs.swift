@@ -17,15 +17,20 @@ enum WideVerbs {
   static let ofSandbox = ["status", "inspect", "logs", "connect", "exec", "start", "stop", "rm"]
 
   /// The command line of the other executable for `words`, from the verb on; nil where it is this one's.
-  static func command(_ words: [String]) -> [String]? {
+  ///
+  /// - Parameter root: the global flag `--root`, which holds for sandboxes too.
+  static func command(_ words: [String], root: String?) -> [String]? {
     guard let first = words.first else { return nil }
+    let place = root.map { ["--runtime-root", $0] } ?? []
     if NemoshellProgram.verbs.contains(where: { $0.name == first }) {
-      return first == "run" && runsSandbox(words.dropFirst()) ? words : nil
+      return first == "run" && runsSandbox(words.dropFirst()) ? ["run"] + place + words.dropFirst() : nil
     }
-    if table.contains(where: { $0.name == first }) || ofSandbox.contains(first) { return words }
+    if ofSandbox.contains(first) || first == "sandboxes" { return [first] + place + words.dropFirst() }
+    if table.contains(where: { $0.name == first }) { return words }
     guard words.count > 1, ofSandbox.contains(words[1]) else { return nil }
     // What follows the flags of exec belongs to another program, so the name cannot stand among them.
-    return (words[1] == "exec" ? ["exec", "--sandbox", first] : [words[1], first]) + words.dropFirst(2)
+    let name = words[1] == "exec" ? ["--sandbox", first] : [first]
+    return [words[1]] + place + name + words.dropFirst(2)
   }
 
   /// `run PATH`: the operand has a slash in it or ends in .yaml, which no container's id may. With a flag of the OCI verb

@@ -21,6 +21,9 @@ struct ExecCommand: ParsableCommand {
   @Argument(parsing: .captureForPassthrough, help: "Program and arguments.") var command: [String] = []
 
   func run() throws {
+    if let first = command.first, ["-h", "--help"].contains(first) {
+      return try Files.print(Self.helpMessage() + "\n")
+    }
     let files = try place.registry().sandbox(name)
     let words = command.first == "--" ? Array(command.dropFirst()) : command
     guard !words.isEmpty else { throw CommandFailure(description: "\(name): exec: name a program", status: 2) }
