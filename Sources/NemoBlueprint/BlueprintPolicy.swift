@@ -14,11 +14,11 @@ extension Blueprint {
 
   /// Mounts that every sandbox has.
   public static let builtInMounts: [MountRule] = [
-    MountRule(path: "/proc", isReadOnly: false, allowsPrograms: false, name: "proc", origin: .builtIn),
-    MountRule(path: "/dev", isReadOnly: false, allowsPrograms: false, name: "dev", origin: .builtIn),
-    MountRule(path: "/dev/shm", isReadOnly: false, allowsPrograms: false, name: "shm", origin: .builtIn),
+    MountRule(path: "/proc", isReadOnly: false, name: "proc", origin: .builtIn),
+    MountRule(path: "/dev", isReadOnly: false, name: "dev", origin: .builtIn),
+    MountRule(path: "/dev/shm", isReadOnly: false, name: "shm", origin: .builtIn),
     MountRule(path: "/tmp", isReadOnly: false, name: "tmp", origin: .builtIn),
-    MountRule(path: "/sys", isReadOnly: true, allowsPrograms: false, name: "sys", origin: .builtIn),
+    MountRule(path: "/sys", isReadOnly: true, name: "sys", origin: .builtIn),
   ]
 
   /// The policy that the sandbox is held to.
@@ -51,17 +51,10 @@ extension Blueprint {
     for mount in sandbox.mounts {
       mounts.append(
         MountRule(
-          path: mount.destination, isReadOnly: !mount.isWritable, allowsPrograms: mount.isExecutable,
-          name: "mount \(mount.destination)", origin: mount.origin))
+          path: mount.destination, isReadOnly: !mount.isWritable, name: "mount \(mount.destination)",
+          origin: mount.origin))
     }
-    // A read-only path within a mount keeps the mount's other options.
-    let inner = filesystem.readOnlyMounts.map { rule in
-      var rule = rule
-      let outer = mounts.filter { PolicyPath.isInside(rule.path, $0.path) }
-      rule.allowsPrograms = outer.max { $0.path.utf8.count < $1.path.utf8.count }?.allowsPrograms ?? true
-      return rule
-    }
-    return mounts + inner
+    return mounts + filesystem.readOnlyMounts
   }
 
   /// Digest of what the blueprint says: the same for the same content in another layout or with other comments.

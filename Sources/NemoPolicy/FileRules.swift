@@ -44,18 +44,15 @@ public struct MountRule: Sendable, Hashable {
   public var path: String
   /// Whether nothing on it can be changed.
   public var isReadOnly: Bool
-  /// Whether programs can be run from it.
-  public var allowsPrograms: Bool
   /// How it reads: `root file system`, `workspace`.
   public var name: String
   /// Where it was written.
   public var origin: Origin
 
   /// A mount at `path`.
-  public init(path: String, isReadOnly: Bool, allowsPrograms: Bool = true, name: String, origin: Origin) {
+  public init(path: String, isReadOnly: Bool, name: String, origin: Origin) {
     self.path = path
     self.isReadOnly = isReadOnly
-    self.allowsPrograms = allowsPrograms
     self.name = name
     self.origin = origin
   }
@@ -100,13 +97,6 @@ struct FileRules: Sendable {
       return Decision(
         .deny, by: .readOnlyMount, rule: (mount.name, mount.origin),
         reason: "\(path) is on the read-only \(mount.name) at \(mount.path), although \(rule.name) grants it")
-    }
-    if wanted.contains(.execute), let mount = mount(of: path), !mount.allowsPrograms {
-      return Decision(
-        .deny, by: .noexecMount, rule: (mount.name, mount.origin),
-        reason:
-          "\(path) is on the \(mount.name) at \(mount.path), from which no program runs, although \(rule.name) grants it"
-      )
     }
     return Decision(.allow, by: .landlock, rule: (rule.name, rule.origin), reason: "\(rule.name) grants it")
   }

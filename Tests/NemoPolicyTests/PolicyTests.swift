@@ -57,17 +57,6 @@ private func at(_ line: Int) -> Origin { Origin(file: "b.yaml", line: line) }
     #expect(file("/work/.git/hooks/pre-commit", .readFile).verdict == .allow)
   }
 
-  @Test func noProgramRunsFromAMountWithoutPrograms() {
-    var rules = Policy.Rules()
-    rules.files = [FileRule(path: "/data", rights: .readOnly, name: "read_only /data", origin: at(1))]
-    rules.mounts = [
-      MountRule(path: "/data", isReadOnly: true, allowsPrograms: false, name: "mount /data", origin: at(2))
-    ]
-    let decision = Policy(rules).decide(.file(path: "/data/tool", rights: .execute))
-    #expect(decision.verdict == .deny && decision.mechanism == .noexecMount && decision.origin == at(2))
-    #expect(Policy(rules).decide(.file(path: "/data/tool", rights: .readFile)).verdict == .allow)
-  }
-
   @Test func addresses() throws {
     let ask = { (text: String, port: UInt16, transport: Transport) in
       self.policy.decide(
