@@ -6,6 +6,8 @@ public indirect enum JSONValue: Sendable, Hashable {
   case bool(Bool)
   /// A whole number.
   case integer(Int)
+  /// A whole number that may be above the signed ones.
+  case unsigned(UInt64)
   /// A text.
   case string(String)
   /// A list.
@@ -32,6 +34,7 @@ public indirect enum JSONValue: Sendable, Hashable {
     case .null: text += "null"
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += String(value)
+    case .unsigned(let value): text += String(value)
     case .string(let value): Self.quote(value, into: &text)
     case .array(let values):
       Self.sequence("[", "]", values.count, indent, depth, &text) { index, text in
