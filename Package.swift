@@ -89,9 +89,10 @@ let package = Package(
       ]),
     area("NemoPolicy", []),
     wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    .systemLibrary(name: "CHost"),
     wide(
       "NemoOperator",
-      ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      ["NemoBlueprint", "NemoPolicy", "CHost", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -104,7 +105,7 @@ let package = Package(
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
-    tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoSeccomp", ["NemoSeccomp", "NemoPolicy", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
     tests("NemoLandlock", ["NemoLandlock", "NemoOCI", "NemoKernel"]),
     tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),

@@ -112,11 +112,6 @@ class OnTerminal:
     def until(self, text, timeout=10):
         return read_until(self.master, text.encode(), timeout).decode(errors="replace")
 
-    def available(self, timeout):
-        """What comes within `timeout` seconds; empty when nothing does."""
-        ready, _, _ = select.select([self.master], [], [], timeout)
-        return os.read(self.master, 65536).decode(errors="replace") if ready else ""
-
     def write(self, text):
         os.write(self.master, text.encode())
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -10,6 +11,9 @@ from harness import Bundle
 from harness.runtime import NEMOSHELL
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+#: What tries things from inside.
+PROBE = os.path.join(os.path.dirname(NEMOSHELL), "nemoprobe")
 
 #: The user of a sandbox that names none.
 AGENT = 65532
@@ -52,4 +56,16 @@ def system(work, agent_profile):
         user={"uid": AGENT, "gid": AGENT}, capabilities={}, cwd="/work",
         env=["PATH=/usr/bin:/bin", "HOME=/work", "LANG=C.UTF-8", "PIP_DISABLE_PIP_VERSION_CHECK=1"])
     b.config["linux"]["seccomp"] = agent_profile
+    return b
+
+
+@pytest.fixture
+def powerful(work):
+    """A busybox bundle with every capability and no filter, and the prober in it as /probe."""
+    b = Bundle(f"{work}/bundle")
+    shutil.copy(PROBE, f"{b.rootfs}/probe")
+    features = json.loads(subprocess.check_output([NEMOSHELL, "features"], text=True))
+    for name in ("bounding", "effective", "permitted"):
+        b.config["process"]["capabilities"][name] = features["linux"]["capabilities"]
+    b.config["process"]["args"] = ["/probe"]
     return b

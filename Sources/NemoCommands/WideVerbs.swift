@@ -8,6 +8,7 @@ enum WideVerbs {
   /// Names with what they do.
   static let table: [(name: String, summary: String)] = [
     ("blueprint", "write, check and compare blueprints"), ("policy", "say what a policy allows, by which rule"),
+    ("doctor", "say what this host can enforce"),
   ]
 
   /// Becomes the other executable, with the same arguments from the verb on; returns only by an error.

@@ -4,7 +4,7 @@ import NemoPolicy
 
 struct PolicyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "Ask a policy what it allows.", subcommands: [Explain.self, Test.self, SeccompCommand.self])
+    commandName: "policy", abstract: "Ask a policy what it allows.", subcommands: [Explain.self, Decide.self, Test.self, SeccompCommand.self])
 }
 
 extension PolicyCommand {
@@ -53,8 +53,8 @@ extension PolicyCommand {
 
     private func action() throws -> Action {
       let files: [(String?, FileRights)] = [
-        (read, .readFile), (list, .readDir), (write, .writeFile), (create, .makeReg), (remove, .removeFile),
-        (exec, .execute),
+        (read, .readFile), (list, .readDir), (write, .writeFile), (create, .create), (remove, .removeFile),
+        (exec, .run),
       ]
       for case (let path?, let rights) in files {
         if let problem = PolicyPath.problem(path) { throw misuse("\"\(path)\" \(problem)") }

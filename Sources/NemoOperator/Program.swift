@@ -6,7 +6,7 @@ public struct OperatorProgram: ParsableCommand {
   /// Name and subcommands.
   public static let configuration = CommandConfiguration(
     commandName: "nemoshell", abstract: "Blueprints, policies and sandboxes.",
-    subcommands: [BlueprintCommand.self, PolicyCommand.self])
+    subcommands: [BlueprintCommand.self, PolicyCommand.self, DoctorCommand.self])
 
   /// A command without arguments.
   public init() {}
