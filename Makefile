@@ -39,16 +39,22 @@ build: setup
 	@mkdir -p bin
 	@out=$$($(SWIFT) build $(SWIFT_FLAGS) --show-bin-path) && \
 	for name in $(EXECUTABLES); do install -m 755 "$$out/$$name" bin/ || exit 1; done
+	@$(MAKE) -s bin/nemoprobe
+
+# Runs inside of sandboxes: one small static file of C, without Swift's runtime.
+bin/nemoprobe: $(wildcard Sources/nemoprobe/*)
+	@mkdir -p bin
+	gcc -static -pthread -O2 -Wall -Wextra -Werror -s -o $@ Sources/nemoprobe/*.c
 
 install:
-	@for name in $(EXECUTABLES); do test -x bin/$$name || { echo "install: no bin/$$name; run make build first" >&2; exit 1; }; done
+	@for name in $(EXECUTABLES) nemoprobe; do test -x bin/$$name || { echo "install: no bin/$$name; run make build first" >&2; exit 1; }; done
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 $(EXECUTABLES:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 755 $(EXECUTABLES:%=bin/%) bin/nemoprobe '$(DESTDIR)$(PREFIX)/bin/'
 	install -d '$(DESTDIR)$(PREFIX)/share/nemoshell'
 	install -m 644 spec/blueprint.schema.json '$(DESTDIR)$(PREFIX)/share/nemoshell/'
 
 uninstall:
-	rm -f $(EXECUTABLES:%='$(DESTDIR)$(PREFIX)/bin/%') '$(DESTDIR)$(PREFIX)/share/nemoshell/blueprint.schema.json'
+	rm -f $(EXECUTABLES:%='$(DESTDIR)$(PREFIX)/bin/%') '$(DESTDIR)$(PREFIX)/bin/nemoprobe' '$(DESTDIR)$(PREFIX)/share/nemoshell/blueprint.schema.json'
 	rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)/share/nemoshell' 2>/dev/null || true
 
 demo: build

@@ -90,13 +90,14 @@ let package = Package(
       ]),
     area("NemoPolicy", []),
     wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    .systemLibrary(name: "CHost"),
     .systemLibrary(name: "CWide"),
     wide("NemoBundle", ["NemoBlueprint", "NemoPolicy", "CWide"]),
     wide("NemoSandbox", ["NemoBundle", "NemoBlueprint", "NemoPolicy", "CWide"]),
     wide(
       "NemoOperator",
       [
-        "NemoSandbox", "NemoBundle", "NemoBlueprint", "NemoPolicy",
+        "NemoSandbox", "NemoBundle", "NemoBlueprint", "NemoPolicy", "CHost",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -113,7 +114,7 @@ let package = Package(
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),
-    tests("NemoSeccomp", ["NemoSeccomp", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
+    tests("NemoSeccomp", ["NemoSeccomp", "NemoPolicy", "NemoOCI", "NemoKernel", "CKernel", "CSeccomp"]),
     tests("NemoLandlock", ["NemoLandlock", "NemoOCI", "NemoKernel"]),
     tests("NemoNetwork", ["NemoNetwork", "NemoOCI", "NemoKernel", "CKernel"]),
     tests("NemoCapabilities", ["NemoCapabilities", "NemoOCI", "NemoKernel", "CKernel"]),

@@ -4,8 +4,8 @@ import NemoPolicy
 enum ActionText {
   /// File accesses by the word for them.
   static let accesses: [(word: String, rights: FileRights)] = [
-    ("read", .readFile), ("list", .readDir), ("write", .writeFile), ("create", .makeReg), ("remove", .removeFile),
-    ("execute", .execute),
+    ("read", .readFile), ("list", .readDir), ("write", .writeFile), ("create", .create), ("remove", .removeFile),
+    ("execute", .run),
   ]
 
   /// The action of an entry of `expect`.

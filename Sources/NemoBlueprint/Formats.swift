@@ -93,7 +93,7 @@ extension Format {
     return "is no system call of Linux that nemoshell knows\(near)"
   }
   static let errno = Format("errno", "EPERM, EACCES, ENOSYS, …", pattern: "^E[A-Z0-9]+$", limit: 32) {
-    ["EPERM", "EACCES", "ENOSYS", "ENOENT", "EINVAL", "ENOTSUP", "EAFNOSUPPORT", "EPROTONOSUPPORT"].contains($0)
+    SeccompDocument.errnos[$0] != nil
       ? nil : "is none of EPERM, EACCES, ENOSYS, ENOENT, EINVAL, ENOTSUP, EAFNOSUPPORT, EPROTONOSUPPORT"
   }
   static let capability = Format(

@@ -6,7 +6,7 @@ public indirect enum JSONValue: Sendable, Hashable {
   case bool(Bool)
   /// A whole number.
   case integer(Int)
-  /// A whole number beyond the signed ones.
+  /// A whole number that may be above the signed ones.
   case unsigned(UInt64)
   /// A text.
   case string(String)

@@ -17,6 +17,9 @@ extension Validation {
           diagnostics.warning(name.position, field, "\(text) is in the profile agent already; remove it")
         } else if let reason = Self.escapes[text] {
           diagnostics.error(name.position, field, "\(text) \(reason); a sandbox never gets it")
+        } else if rule["arguments"] == nil, AgentProfile.conditional.contains(where: { $0.names.contains(text) }) {
+          diagnostics.warning(
+            name.position, field, "gives \(text) for all arguments, where the profile agent looks at them; name some")
         } else if AgentProfile.refused.contains(text) {
           diagnostics.warning(
             name.position, field, "\(text) is refused by the profile agent for a reason; this gives it back")
@@ -29,6 +32,14 @@ extension Validation {
           diagnostics.error(name.position, field, "no program runs without \(name.text ?? "")")
         }
       }
+    }
+    do throws(SystemCallFilter.TooManyEntries) {
+      _ = try SystemCallFilter(blueprint.systemCalls)
+    } catch {
+      diagnostics.error(
+        calls?.position ?? Position(line: 1, column: 1), "policy.system_calls",
+        "the rules of \(error.name) compare so much that they take more than \(SystemCallFilter.limit) entries of a filter; use eq and masked_eq, or fewer"
+      )
     }
     for (path, value) in items(root["policy"]?["capabilities"], "policy.capabilities") {
       if let reason = Capabilities.refused[value.text ?? ""] {
@@ -49,7 +60,7 @@ extension Validation {
     var table: [String: String] = [:]
     let groups = [
       ("io_uring_setup io_uring_enter io_uring_register", "does what other system calls do, past the filter"),
-      ("unshare setns clone3", "makes or joins namespaces"),
+      ("unshare setns clone clone3", "makes or joins namespaces"),
       (
         "mount umount2 pivot_root fsopen fsconfig fsmount fspick move_mount open_tree open_tree_attr mount_setattr",
         "changes what the paths of the policy mean"

@@ -33,7 +33,7 @@ public struct RootfsLint {
       diagnostics.error(value.position, field, "\(path) is no file")
     } else if item.mode & 0o111 == 0 {
       diagnostics.error(value.position, field, "\(path) is not executable")
-    } else if blueprint.policy().decide(.file(path: item.path, rights: .execute)).verdict == .deny {
+    } else if blueprint.policy().decide(.file(path: item.path, rights: .run)).verdict == .deny {
       diagnostics.error(value.position, field, "\(item.path) is what runs, and no rule lets it be executed")
     }
   }

@@ -91,7 +91,7 @@ struct Validation {
     }
     let program = blueprint.sandbox.args.first ?? ""
     if program.hasPrefix("/"), PolicyPath.problem(program) == nil {
-      let decision = blueprint.policy().decide(.file(path: program, rights: .execute))
+      let decision = blueprint.policy().decide(.file(path: program, rights: .run))
       let args = root["sandbox"]?["process"]?["args"]
       if decision.verdict == .deny, let args {
         // A symbolic link of the root file system may lead to a place that is open; the lint looks.

@@ -16,6 +16,4 @@ enum BundleLimits {
   static let depth = 512
   /// Bytes that may follow the end of an archive in a layer.
   static let padding = 64 << 20
-  /// System call rules with arguments, after those that refuse have been taken out of those that allow.
-  static let conditionalRules = 4096
 }

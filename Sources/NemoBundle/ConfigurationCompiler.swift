@@ -61,13 +61,19 @@ struct ConfigurationCompiler {
     ])
   }
 
+  private func seccomp() throws -> JSONValue {
+    do { return SeccompDocument.json(try SystemCallFilter(blueprint.systemCalls)) } catch {
+      throw BundleFailure("policy.system_calls: the rules for \(error.name) take too many cases by its arguments")
+    }
+  }
+
   private func linux() throws -> JSONValue {
     let resources = SandboxResources(sandbox: blueprint.sandbox, identity: identity)
     let kinds = ["pid", "ipc", "uts", "mount", "cgroup"].map { JSONValue.object(["type": .string($0)]) }
     let inner = blueprint.filesystem.readOnlyMounts.map(\.path).sorted()
     var linux: [String: JSONValue] = [
       "namespaces": .array(kinds + [try BundleNetwork.namespace(blueprint)]),
-      "resources": try resources.resources(), "seccomp": try SeccompCompiler.compile(blueprint.systemCalls),
+      "resources": try resources.resources(), "seccomp": try seccomp(),
       "maskedPaths": .array(Self.masked.map { .string($0) }),
       // Read-only below read-write: the runtime mounts it on itself, as the container sees it.
       "readonlyPaths": .array((Self.readOnly + inner).map { .string($0) }),

@@ -9,6 +9,7 @@ enum WideVerbs {
   /// Names with what they do.
   static let table: [(name: String, summary: String)] = [
     ("blueprint", "write, check, compare and build blueprints"), ("policy", "say what a policy allows, by which rule"),
+    ("doctor", "say what this host can enforce"),
     ("run PATH [NAME]", "make a sandbox of a blueprint or a bundle and start it"), ("sandboxes", "list the sandboxes"),
     ("NAME VERB", "with a sandbox: " + ofSandbox.joined(separator: ", ")),
   ]

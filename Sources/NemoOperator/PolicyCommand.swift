@@ -4,7 +4,7 @@ import NemoPolicy
 
 struct PolicyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "Ask a policy what it allows.", subcommands: [Explain.self, Test.self])
+    commandName: "policy", abstract: "Ask a policy what it allows.", subcommands: [Explain.self, Decide.self, Test.self, SeccompCommand.self])
 }
 
 extension PolicyCommand {
@@ -53,8 +53,8 @@ extension PolicyCommand {
 
     private func action() throws -> Action {
       let files: [(String?, FileRights)] = [
-        (read, .readFile), (list, .readDir), (write, .writeFile), (create, .makeReg), (remove, .removeFile),
-        (exec, .execute),
+        (read, .readFile), (list, .readDir), (write, .writeFile), (create, .create), (remove, .removeFile),
+        (exec, .run),
       ]
       for case (let path?, let rights) in files {
         if let problem = PolicyPath.problem(path) { throw misuse("\"\(path)\" \(problem)") }
@@ -109,6 +109,18 @@ extension PolicyCommand {
       try Files.print(suites.map(\.text).joined())
       if let junit { try Files.create(junit, PolicyTest.junit(suites), replacing: true) }
       if suites.contains(where: { $0.failures > 0 }) { throw CommandFailure(description: "") }
+    }
+  }
+
+  struct SeccompCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "seccomp", abstract: "Print the system call filter as `linux.seccomp` of an OCI configuration.",
+      discussion: "Without a blueprint, the profile `agent` as it is. Exit status: 0 done, 2 misuse or no valid blueprint.")
+    @Argument(help: "Blueprint file.") var file: String?
+
+    func run() throws {
+      let rules = try file.map { try Loaded.valid($0, status: 2).systemCalls } ?? AgentProfile.rules
+      try Files.print(SeccompDocument.json(try SystemCallFilter(rules)).pretty)
     }
   }
 }

@@ -8,7 +8,7 @@ public struct OperatorProgram: ParsableCommand {
   /// Name and subcommands.
   public static let configuration = CommandConfiguration(
     commandName: "nemoshell", abstract: "Blueprints, policies and sandboxes.",
-    subcommands: [BlueprintCommand.self, PolicyCommand.self] + SandboxCommands.all)
+    subcommands: [BlueprintCommand.self, PolicyCommand.self, DoctorCommand.self] + SandboxCommands.all)
 
   /// A command without arguments.
   public init() {}

@@ -41,6 +41,10 @@ public struct FileRights: OptionSet, Sendable, Hashable {
   /// ioctl on a device.
   public static let ioctlDev = FileRights(rawValue: 1 << 15)
 
+  /// Running a program: the kernel opens it for reading too.
+  public static let run: FileRights = [.execute, .readFile]
+  /// Creating a file and opening what was created.
+  public static let create: FileRights = [.makeReg, .writeFile]
   /// Read files and list directories.
   public static let read: FileRights = [.readFile, .readDir]
   /// Change, create and remove whatever is no device.

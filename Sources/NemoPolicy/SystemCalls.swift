@@ -103,11 +103,11 @@ struct SystemCallRules: Sendable {
     if !rules.isEmpty {
       return Decision(
         .deny, by: .seccomp, rule: (rules[0].name, rules[0].origin),
-        reason: "no rule covers these arguments; \(call) fails with EPERM")
+        reason: "no rule covers these arguments; \(call) fails with \(AgentProfile.uncoveredErrno)")
     }
     return Decision(
       .deny, by: .seccomp, rule: nil,
-      reason: "the profile \(profile) does not list \(call), which fails with \(AgentProfile.errno(call))")
+      reason: "the profile \(profile) does not list \(call), which fails with \(AgentProfile.unknownErrno)")
   }
 
   private static func decision(_ call: String, _ rule: SystemCallRule, _ reason: String) -> Decision {
