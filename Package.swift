@@ -88,7 +88,8 @@ let package = Package(
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),
-    wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    area("NemoFence", ["NemoPolicy"]),
+    wide("NemoBlueprint", ["NemoFence", "NemoPolicy", .product(name: "Yams", package: "Yams")]),
     wide(
       "NemoOperator",
       ["NemoBlueprint", "NemoPolicy", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -100,7 +101,8 @@ let package = Package(
         .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     tests("NemoPolicy", ["NemoPolicy"]),
-    tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
+    tests("NemoFence", ["NemoFence", "NemoPolicy"]),
+    tests("NemoBlueprint", ["NemoBlueprint", "NemoFence", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     tests("NemoCgroup", ["NemoCgroup", "NemoOCI", "NemoJSON", "NemoKernel"]),

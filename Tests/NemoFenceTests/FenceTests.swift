@@ -1,0 +1,4 @@
+import NemoPolicy
+import Testing
+
+@testable import NemoFence
