@@ -40,6 +40,7 @@ let package = Package(
   products: [
     .executable(name: "nemoshell", targets: ["nemoshell"]),
     .executable(name: "nemoctl", targets: ["nemoctl"]),
+    .executable(name: "nemoshell-network", targets: ["nemoshell-network"]),
   ],
   dependencies: [
     .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
@@ -54,6 +55,7 @@ let package = Package(
     .systemLibrary(name: "CSeccomp"),
     .systemLibrary(name: "CJansson"),
     .systemLibrary(name: "CCap"),
+    .systemLibrary(name: "CMnl"),
     area("NemoKernel", ["CKernel"]),
     area("NemoJSON", ["CJansson", "NemoKernel"]),
     area("NemoOCI", ["NemoJSON", "NemoKernel"]),
@@ -89,6 +91,10 @@ let package = Package(
       ]),
     area("NemoPolicy", []),
     area("NemoFence", ["NemoPolicy"]),
+    area("NemoNetlink", ["CMnl", "NemoFence", "NemoPolicy", "NemoKernel"]),
+    area("NemoNetworkHook", ["NemoNetlink", "NemoFence", "NemoPolicy", "NemoJSON", "NemoKernel", "CKernel"]),
+    // Debian ships no static libmnl, so this program is linked dynamically, all but Swift's own library.
+    .executableTarget(name: "nemoshell-network", dependencies: ["NemoNetworkHook"], swiftSettings: hot),
     wide("NemoBlueprint", ["NemoFence", "NemoPolicy", .product(name: "Yams", package: "Yams")]),
     wide(
       "NemoOperator",

@@ -33,7 +33,10 @@ public struct HostFence: Sendable, Hashable {
   }
 
   /// The hardware address of the host's or the sandbox's end: locally administered, and other for every sandbox.
-  public func hardwareAddress(isHost: Bool) -> [UInt8] {
+  public func hardwareAddress(isHost: Bool) -> [UInt8] { Self.hardwareAddress(index, isHost: isHost) }
+
+  /// The same by the number of the pair.
+  public static func hardwareAddress(_ index: Int, isHost: Bool) -> [UInt8] {
     [0x0a, 0x6e] + bigEndian(UInt32(truncatingIfNeeded: index)).suffix(3) + [isHost ? 0 : 1]
   }
 
@@ -126,4 +129,24 @@ public struct HostFence: Sendable, Hashable {
   private static let laterFragment: [Ruleset.Expression] = [
     .load(.network, offset: 6, length: 2), .mask([0x1f, 0xff]), .compare(.notEqual, [0, 0]),
   ]
+}
+
+extension HostFence {
+  /// Whether two rules of the chain `output` send one port of the host to different places.
+  public static func overlap(_ one: Ruleset.Rule, _ other: Ruleset.Rule) -> Bool {
+    guard one.comment != other.comment, let first = match(one), let second = match(other),
+      first.family == second.family, first.port == second.port
+    else { return false }
+    let isEverywhere = { (address: ArraySlice<Ruleset.Expression>) in address.first?.name == "fib" }
+    return first.address == second.address || isEverywhere(first.address) || isEverywhere(second.address)
+  }
+
+  /// Family (two steps), address, transport and port (four steps), then the counter.
+  private static func match(_ rule: Ruleset.Rule) -> (
+    family: ArraySlice<Ruleset.Expression>, address: ArraySlice<Ruleset.Expression>,
+    port: ArraySlice<Ruleset.Expression>
+  )? {
+    guard let end = rule.expressions.firstIndex(of: .counter), end >= 8 else { return nil }
+    return (rule.expressions[..<2], rule.expressions[2..<end - 4], rule.expressions[(end - 4)..<end])
+  }
 }

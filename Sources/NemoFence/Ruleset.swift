@@ -195,7 +195,19 @@ extension Ruleset.Table {
 }
 
 extension Ruleset.Chain {
-  func difference(from found: Ruleset.Chain) -> String? {
+  /// The first thing of this chain that is missing in one that others have rules in too; nil when there is none.
+  public func missing(in found: Ruleset.Chain?) -> String? {
+    guard var found else { return "chain \(name) is not there" }
+    let there = Set(found.rules)
+    if let rule = rules.first(where: { !there.contains($0) }) {
+      return "chain \(name): rule \(rule.comment) is not there"
+    }
+    found.rules = rules
+    return difference(from: found).map { "chain \(name): \($0)" }
+  }
+
+  /// The first difference from what was read back, in words; nil when there is none.
+  public func difference(from found: Ruleset.Chain) -> String? {
     if found.kind != kind || found.hook != hook || found.priority != priority || found.device != device {
       return "it is not where it should be"
     }

@@ -45,6 +45,22 @@ extension Attribute {
   init<T: FixedWidthInteger>(_ kind: UInt16, native number: T) { self.init(kind, native(number)) }
 }
 
+/// The same by the names of C enumerations.
+extension Attribute {
+  init<Kind: RawRepresentable<UInt32>>(_ kind: Kind, _ bytes: [UInt8]) { self.init(UInt16(kind.rawValue), bytes) }
+  init<Kind: RawRepresentable<UInt32>>(_ kind: Kind, _ number: UInt32) { self.init(UInt16(kind.rawValue), number) }
+  init<Kind: RawRepresentable<UInt32>>(_ kind: Kind, text: String) { self.init(UInt16(kind.rawValue), text: text) }
+  init<Kind: RawRepresentable<UInt32>>(_ kind: Kind, nesting inner: [Attribute]) {
+    self.init(UInt16(kind.rawValue), nesting: inner)
+  }
+  init<Kind: RawRepresentable<UInt32>>(_ kind: Kind, nesting inner: Attribute...) {
+    self.init(UInt16(kind.rawValue), nesting: inner)
+  }
+  init<Kind: RawRepresentable<UInt32>, T: FixedWidthInteger>(_ kind: Kind, native number: T) {
+    self.init(UInt16(kind.rawValue), native: number)
+  }
+}
+
 /// The bytes of a number in the machine's order.
 func native<T: FixedWidthInteger>(_ number: T) -> [UInt8] { withUnsafeBytes(of: number) { Array($0) } }
 
@@ -64,7 +80,8 @@ struct Reply {
       var left = Int32(clamping: bytes.count)
       var next = bytes.baseAddress?.assumingMemoryBound(to: nlmsghdr.self)
       while let header = next, mnl_nlmsg_ok(header, left) {
-        let body = UnsafeRawBufferPointer(start: mnl_nlmsg_get_payload(header), count: mnl_nlmsg_get_payload_len(header))
+        let body = UnsafeRawBufferPointer(
+          start: mnl_nlmsg_get_payload(header), count: mnl_nlmsg_get_payload_len(header))
         replies.append(
           Reply(
             kind: header.pointee.nlmsg_type, flags: header.pointee.nlmsg_flags, sequence: header.pointee.nlmsg_seq,
@@ -131,4 +148,6 @@ extension [UInt8] {
 extension [Attribute] {
   /// The bytes of the last attribute of that number.
   subscript(kind: UInt16) -> [UInt8]? { last { $0.kind == kind }?.bytes }
+  /// The same by the name of a C enumeration.
+  subscript<Kind: RawRepresentable<UInt32>>(kind: Kind) -> [UInt8]? { self[UInt16(kind.rawValue)] }
 }
