@@ -74,6 +74,7 @@ extension ContainerNetwork {
   private func reclaim(_ store: borrowing LeaseStore, boot: String, home: String, _ host: inout NetworkSockets)
     throws(Failure) -> Set<Int>
   {
+    try store.sweep()
     var taken: Set<Int> = []
     for (index, id) in try store.all() {
       guard let index else { continue }

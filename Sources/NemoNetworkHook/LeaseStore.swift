@@ -66,6 +66,13 @@ struct LeaseStore: ~Copyable {
     }
   }
 
+  /// Removes what a hook that was killed while it wrote has left.
+  func sweep() throws(Failure) {
+    for name in try Files.names(in: directory.raw, subject: root) where name.hasPrefix(".") {
+      guard unlinkat(directory.raw, name, 0) == 0 else { throw .last("remove", root + "/" + name) }
+    }
+  }
+
   func read(_ index: Int?, _ id: String) throws(Failure) -> Lease {
     let name = Lease.fileName(index, id)
     let bytes = try Files.read(name, limit: LeaseStore.sizeLimit, at: directory.raw)
