@@ -44,9 +44,9 @@ TRIES = [
 def test_refused(sandboxes, words, errno):
     """Root inside, with raw sockets, without CAP_NET_ADMIN."""
     sandboxes.lab.serve("world", 5000, 5001)
-    sandboxes.lab.serve("host", 5000)
     sandboxes.lab.sysctl("mptcp/enabled", 1)
     id = sandboxes.start(network(rules=RULES), capabilities=["CAP_NET_RAW"])
+    sandboxes.lab.serve("host", 5000)
     assert sandboxes.dial_in(id, *words) == errno
     refused = sandboxes.inside(id, "nft", "list", "chain", "inet", "nemoshell", "output", check=True).out
     assert [line for line in refused.splitlines() if "reject" in line and "packets 0 " not in line], refused

@@ -74,12 +74,11 @@ extension ContainerNetwork {
   private func reclaim(_ store: borrowing LeaseStore, boot: String, home: String, _ host: inout NetworkSockets)
     throws(Failure) -> Set<Int>
   {
-    try store.sweep()
     var taken: Set<Int> = []
     for (index, id) in try store.all() {
       guard let index else { continue }
-      // A device is gone a moment after its sandbox's namespace. Without one, nothing of this host's can be in use.
-      if if_nametoindex(HostFence.devicePrefix + String(index)) == 0 {
+      // A device goes a moment after its sandbox's namespace. Without one, nothing of this host's can be in use.
+      if !Teardown.hasDevice(index) {
         let lease = try store.read(index, id)
         if lease.boot != boot || lease.host == home {
           try Teardown.remove(lease, store, &host)
@@ -103,7 +102,7 @@ extension ContainerNetwork {
     for index in 0..<configuration.pool.count where !taken.contains(index) {
       let fence = HostFence(id: state.id, index: index, configuration: configuration)
       var way: Netlink.RouteMatch?
-      var isFree = if_nametoindex(fence.device) == 0
+      var isFree = !Teardown.hasDevice(index)
       if !isFree { conflict = "there is a device \(fence.device)" }
       for family in fence.usesIPv6 ? [0, 1] : [0] where isFree {
         for address in [fence.addresses.host[family], fence.addresses.sandbox[family]] where isFree {

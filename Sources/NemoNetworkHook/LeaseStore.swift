@@ -45,6 +45,7 @@ struct LeaseStore: ~Copyable {
     self.directory = directory
     self.lock = lock
     self.root = root
+    try sweep()
   }
 
   private static func take(_ lock: Int32, _ subject: String) throws(Failure) {
@@ -67,7 +68,7 @@ struct LeaseStore: ~Copyable {
   }
 
   /// Removes what a hook that was killed while it wrote has left.
-  func sweep() throws(Failure) {
+  private func sweep() throws(Failure) {
     for name in try Files.names(in: directory.raw, subject: root) where name.hasPrefix(".") {
       guard unlinkat(directory.raw, name, 0) == 0 else { throw .last("remove", root + "/" + name) }
     }

@@ -20,11 +20,23 @@ struct Teardown {
       if index == nil {
         try Teardown.leave(lease, store)
       } else {
+        try checkHome(lease)
         var host = try NetworkSockets()
         try Teardown.remove(lease, store, &host)
       }
     }
   }
+
+  /// What belongs to a host's namespace can only be taken away there.
+  private func checkHome(_ lease: Lease) throws(Failure) {
+    guard lease.boot == (try LeaseStore.boot()), lease.host != (try NetworkNamespace.own().identity) else { return }
+    throw Failure(
+      "tear down the network", id, reason: "it was set up in another network namespace than this one",
+      advice: "call the hook there; if that namespace is gone, remove \(root)/\(lease.fileName)")
+  }
+
+  /// Whether the host's end of pair `index` is there.
+  static func hasDevice(_ index: Int) -> Bool { if_nametoindex(HostFence.devicePrefix + String(index)) != 0 }
 
   /// Takes the fence out of a namespace that belongs to an engine, if that is still the same one.
   private static func leave(_ lease: Lease, _ store: borrowing LeaseStore) throws(Failure) {
@@ -59,9 +71,9 @@ struct Teardown {
       try host.routing.delete(link)
     }
     let name = HostFence.tableName
-    let others = try store.all().filter { $0.index != nil && $0.index != index }
+    let isLast = try !store.all().contains { other in other.index.map { $0 != index && hasDevice($0) } ?? false }
     var changes: [Netlink.FilterChange] = []
-    if others.isEmpty {
+    if isLast {
       for family in [Ruleset.Family.netdev, .inet] where try host.filter.tableComment(family, name) != nil {
         changes.append(.noTable(family, name))
       }
