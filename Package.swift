@@ -31,6 +31,11 @@ func wide(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// For programs that are linked dynamically.
+let wideLinking: [LinkerSetting] = [
+  .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
+]
+
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
 }
@@ -94,7 +99,8 @@ let package = Package(
     area("NemoNetlink", ["CMnl", "NemoFence", "NemoPolicy", "NemoKernel"]),
     area("NemoNetworkHook", ["NemoNetlink", "NemoFence", "NemoPolicy", "NemoJSON", "NemoKernel", "CKernel"]),
     // Debian ships no static libmnl, so this program is linked dynamically, all but Swift's own library.
-    .executableTarget(name: "nemoshell-network", dependencies: ["NemoNetworkHook"], swiftSettings: hot),
+    .executableTarget(
+      name: "nemoshell-network", dependencies: ["NemoNetworkHook"], swiftSettings: hot, linkerSettings: wideLinking),
     wide("NemoBlueprint", ["NemoFence", "NemoPolicy", .product(name: "Yams", package: "Yams")]),
     wide(
       "NemoOperator",
@@ -102,12 +108,10 @@ let package = Package(
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: strict,
-      linkerSettings: [
-        .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
-      ]),
+      swiftSettings: strict, linkerSettings: wideLinking),
     tests("NemoPolicy", ["NemoPolicy"]),
     tests("NemoFence", ["NemoFence", "NemoPolicy"]),
+    tests("NemoNetworkHook", ["NemoNetworkHook", "NemoFence", "NemoPolicy", "NemoKernel"]),
     tests("NemoBlueprint", ["NemoBlueprint", "NemoFence", "NemoPolicy"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),
     tests("NemoOCI", ["NemoOCI", "NemoJSON", "NemoKernel"]),

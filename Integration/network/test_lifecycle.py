@@ -142,6 +142,9 @@ def test_leases_of_another_boot(lab, containers):
             json.dump({"boot": "another", "host": "1:1", "sandbox": "1:2"}, f)
     with open(f"{lab.root}/.7.half.123", "w") as f:
         f.write('{"boot"')
+    for index, text in ((3, ""), (4, "{}"), (5, '{"boot": 5}')):
+        with open(f"{lab.root}/{index}.broken", "w") as f:
+            f.write(text)
     c = containers.make()
     lab.hook("setup", c).ok()
     assert lab.traces()["leases"] == ["0.c1"]

@@ -11,8 +11,10 @@ extension Netlink {
     case table(Ruleset.Table, replacing: Bool)
     /// A table with its comment, without chains; one that is there stays.
     case emptyTable(Ruleset.Family, String, comment: String)
-    /// A chain with its rules; rules are added to one that is there.
+    /// A new chain with its rules.
     case chain(Ruleset.Family, table: String, Ruleset.Chain)
+    /// A rule after those that a chain has.
+    case rule(Ruleset.Family, table: String, chain: String, Ruleset.Rule)
     /// No longer that table.
     case noTable(Ruleset.Family, String)
     /// No longer that chain, with its rules.
@@ -55,6 +57,7 @@ extension Netlink {
     case .emptyTable(let family, let name, let comment): return [newTable(family, name, comment)]
     case .chain(let family, let table, let chain):
       return [newChain(family, table, chain)] + chain.rules.map { newRule(family, table, chain.name, $0) }
+    case .rule(let family, let table, let chain, let rule): return [newRule(family, table, chain, rule)]
     case .noTable(let family, let name):
       return [message(NFT_MSG_DELTABLE, family, 0, [Attribute(NFTA_TABLE_NAME, text: name)])]
     case .noChain(let family, let table, let name): return [message(NFT_MSG_DELCHAIN, family, 0, chainKey(table, name))]

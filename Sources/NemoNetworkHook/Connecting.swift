@@ -145,28 +145,34 @@ extension ContainerNetwork {
   /// Loads the filter at the host's end and this sandbox's rules in the shared table.
   private func loadHost(_ fence: HostFence, _ filter: inout Netlink) throws(Failure) {
     let shared = fence.shared
-    let loaded = try filter.rules(.inet, table: shared.name, chain: nil)
+    let loaded = try filter.table(.inet, shared.name)
     try checkPorts(shared, loaded)
     var changes: [Netlink.FilterChange] = [
       .emptyTable(.netdev, HostFence.tableName, comment: HostFence.tableComment),
       .chain(.netdev, table: HostFence.tableName, fence.entrance),
       .emptyTable(.inet, shared.name, comment: shared.comment),
     ]
-    for var chain in shared.chains {
-      let there = Set(loaded.filter { $0.chain == chain.name }.map(\.rule))
-      chain.rules.removeAll { there.contains($0) }
-      changes.append(.chain(.inet, table: shared.name, chain))
+    for chain in shared.chains {
+      // To make a chain again that is there would cost the kernel a grace period.
+      guard let there = loaded?.chains.first(where: { $0.name == chain.name }) else {
+        changes.append(.chain(.inet, table: shared.name, chain))
+        continue
+      }
+      let known = Set(there.rules)
+      for rule in chain.rules where !known.contains(rule) {
+        changes.append(.rule(.inet, table: shared.name, chain: chain.name, rule))
+      }
     }
     try filter.transact(changes, state.id)
   }
 
   /// A port of the host leads to one sandbox.
-  private func checkPorts(_ shared: Ruleset.Table, _ loaded: [LoadedRule]) throws(Failure) {
-    let wanted = shared.chains.first { $0.name == "output" }?.rules ?? []
-    for rule in wanted {
-      if let other = loaded.first(where: { $0.chain == "output" && HostFence.overlap(rule, $0.rule) }) {
+  private func checkPorts(_ shared: Ruleset.Table, _ loaded: Ruleset.Table?) throws(Failure) {
+    let rules = { (table: Ruleset.Table?) in table?.chains.first { $0.name == "output" }?.rules ?? [] }
+    for rule in rules(shared) {
+      if let other = rules(loaded).first(where: { HostFence.overlap(rule, $0) }) {
         throw Failure(
-          "publish ports", state.id, reason: "one of them leads to \(other.rule.comment) already",
+          "publish ports", state.id, reason: "one of them leads to \(other.comment) already",
           advice: "choose another port of the host")
       }
     }

@@ -42,10 +42,10 @@ struct LeaseStore: ~Copyable {
     let directory = try Files.open(root, O_RDONLY | O_DIRECTORY)
     let lock = try Files.open("lock", O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600, at: directory.raw)
     try LeaseStore.take(lock.raw, root + "/lock")
+    try LeaseStore.sweep(directory.raw, root)
     self.directory = directory
     self.lock = lock
     self.root = root
-    try sweep()
   }
 
   private static func take(_ lock: Int32, _ subject: String) throws(Failure) {
@@ -68,16 +68,23 @@ struct LeaseStore: ~Copyable {
   }
 
   /// Removes what a hook that was killed while it wrote has left.
-  private func sweep() throws(Failure) {
-    for name in try Files.names(in: directory.raw, subject: root) where name.hasPrefix(".") {
-      guard unlinkat(directory.raw, name, 0) == 0 else { throw .last("remove", root + "/" + name) }
+  private static func sweep(_ directory: Int32, _ root: String) throws(Failure) {
+    for name in try Files.names(in: directory, subject: root) where name.hasPrefix(".") {
+      guard unlinkat(directory, name, 0) == 0 else { throw .last("remove", root + "/" + name) }
     }
   }
 
+  /// The lease; one that cannot be read any more is of no boot: all that it still says is its name.
   func read(_ index: Int?, _ id: String) throws(Failure) -> Lease {
     let name = Lease.fileName(index, id)
     let bytes = try Files.read(name, limit: LeaseStore.sizeLimit, at: directory.raw)
-    let document = try JSONDocument(parsing: bytes, subject: root + "/" + name)
+    do throws(Failure) { return try lease(index, id, bytes) } catch {
+      return Lease(index: index, id: id, boot: "", host: "", sandbox: "", path: nil)
+    }
+  }
+
+  private func lease(_ index: Int?, _ id: String, _ bytes: [UInt8]) throws(Failure) -> Lease {
+    let document = try JSONDocument(parsing: bytes, subject: root + "/" + Lease.fileName(index, id))
     return Lease(
       index: index, id: id, boot: try document.root.required("boot").string(),
       host: try document.root.required("host").string(), sandbox: try document.root.required("sandbox").string(),
