@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from harness.runtime import NEMOSHELL, REPOSITORY
 
+from .enclosure import Daemon, wait_for
 from .images import BUSYBOX
 
 HOOK = os.path.join(os.path.dirname(NEMOSHELL), "nemoshell-network")
@@ -18,15 +21,33 @@ if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
 exec {crun} "$@"
 """
 
-#: In the container: what the given address and port answer.
-DIAL = "nc -w 2 {} {} </dev/null >/dev/null 2>&1 && echo open || echo closed"
+#: Listens on two ports of every address.
+SERVER = """
+import select, socket
+sockets = [socket.create_server(("", port)) for port in (5000, 5001)]
+print("ready", flush=True)
+while True:
+    for s in select.select(sockets, [], [])[0]:
+        s.accept()[0].close()
+"""
 
 
 @pytest.fixture
 def network(podman, work):
-    """A Podman network with its own range, and its gateway's address."""
-    podman("network", "create", "--subnet", "10.88.7.0/24", "fenced").ok()
-    return "10.88.7.1"
+    """A Podman network with servers at its gateway, whose address this is."""
+    podman("network", "create", "--subnet", "10.77.7.0/24", "fenced").ok()
+    server = Daemon(podman.enclosure, [sys.executable, "-c", SERVER], f"{work}/server")
+    wait_for(lambda: "ready" in server.tail(), "the servers")
+    yield "10.77.7.1"
+    server.stop()
+
+
+@pytest.fixture
+def dial(work):
+    """The program of the network's tests that connects, and says how it went."""
+    source = f"{REPOSITORY}/Integration/network/helpers/dial.c"
+    subprocess.run(["gcc", "-static", "-O1", "-o", f"{work}/dial", source], check=True)
+    return f"{work}/dial"
 
 
 @pytest.fixture
@@ -56,10 +77,11 @@ def hooks(podman, work):
 
 
 @pytest.fixture(params=["crun", "nemoshell"])
-def oci_runtime(request, work):
+def oci_runtime(request, podman):
+    """A name that Podman knows, or the path of crun; that stays, since containers remember it."""
     if request.param == "nemoshell":
         return "nemoshell"
-    path = f"{work}/crun"
+    path = f"{podman.directory}/crun"
     with open(path, "w") as f:
         f.write(CRUN.format(crun=shutil.which("crun")))
     os.chmod(path, 0o755)
@@ -76,22 +98,15 @@ def rule(address, ports):
     return {"name": "r", "network": address, "ports": ports, "protocol": "tcp", "file": "network.json", "line": 1}
 
 
-def test_held(podman, hooks, oci_runtime, network):
+def test_held(podman, hooks, oci_runtime, network, dial):
     """Only with the annotation, only what the rules name; nothing of it stays."""
-    server = podman("run", "-d", "--network", "fenced", "--ip", "10.88.7.50", "--cgroup-parent", podman.enclosure.cgroup, BUSYBOX,
-                    "sh", "-c", "nc -lk -p 5000 -e true & nc -lk -p 5001 -e true").ok().out.strip()
-    script = "; ".join(DIAL.format("10.88.7.50", port) for port in (5000, 5001))
-    hooks([rule("10.88.7.50", "5000")])
-    for _ in range(20):
-        if run(podman, hooks, oci_runtime, BUSYBOX, "sh", "-c", script, annotated=False).ok().out == "open\nopen\n":
-            break
-    else:
-        pytest.fail("the servers do not answer")
-    assert run(podman, hooks, oci_runtime, BUSYBOX, "sh", "-c", script).ok().out == "open\nclosed\n"
+    command = ["--volume", f"{dial}:/dial:ro", BUSYBOX, "sh", "-c", f"for p in 5000 5001; do /dial tcp {network} $p; done"]
+    hooks([rule(network, "5000")])
+    assert run(podman, hooks, oci_runtime, *command, annotated=False).ok().out == "ok\nok\n"
+    assert run(podman, hooks, oci_runtime, *command).ok().out == "ok\nEHOSTUNREACH\n"
     hooks([])
-    assert run(podman, hooks, oci_runtime, BUSYBOX, "sh", "-c", script).ok().out == "closed\nclosed\n"
+    assert run(podman, hooks, oci_runtime, *command).ok().out == "EHOSTUNREACH\nEHOSTUNREACH\n"
     assert os.listdir(hooks.leases) == ["lock"]
-    podman("rm", "--force", "--time", "0", server).ok()
 
 
 def test_refused(podman, hooks, oci_runtime, network):
