@@ -32,6 +32,11 @@ func wide(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// For programs that are linked dynamically.
+let wideLinking: [LinkerSetting] = [
+  .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
+]
+
 func tests(_ area: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: "\(area)Tests", dependencies: dependencies, swiftSettings: strict)
 }
@@ -41,6 +46,7 @@ let package = Package(
   products: [
     .executable(name: "nemoshell", targets: ["nemoshell"]),
     .executable(name: "nemoctl", targets: ["nemoctl"]),
+    .executable(name: "nemoshell-network", targets: ["nemoshell-network"]),
   ],
   dependencies: [
     .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
@@ -55,6 +61,7 @@ let package = Package(
     .systemLibrary(name: "CSeccomp"),
     .systemLibrary(name: "CJansson"),
     .systemLibrary(name: "CCap"),
+    .systemLibrary(name: "CMnl"),
     area("NemoKernel", ["CKernel"]),
     area("NemoJSON", ["CJansson", "NemoKernel"]),
     area("NemoOCI", ["NemoJSON", "NemoKernel"]),
@@ -89,7 +96,13 @@ let package = Package(
           ], .when(configuration: .release))
       ]),
     area("NemoPolicy", []),
-    wide("NemoBlueprint", ["NemoPolicy", .product(name: "Yams", package: "Yams")]),
+    area("NemoFence", ["NemoPolicy"]),
+    area("NemoNetlink", ["CMnl", "NemoFence", "NemoPolicy", "NemoKernel"]),
+    area("NemoNetworkHook", ["NemoNetlink", "NemoFence", "NemoPolicy", "NemoJSON", "NemoKernel", "CKernel"]),
+    // Debian ships no static libmnl, so this program is linked dynamically, all but Swift's own library.
+    .executableTarget(
+      name: "nemoshell-network", dependencies: ["NemoNetworkHook"], swiftSettings: hot, linkerSettings: wideLinking),
+    wide("NemoBlueprint", ["NemoFence", "NemoPolicy", .product(name: "Yams", package: "Yams")]),
     .systemLibrary(name: "CHost"),
     .systemLibrary(name: "CWide"),
     wide("NemoBundle", ["NemoBlueprint", "NemoPolicy", "CWide"]),
@@ -103,12 +116,11 @@ let package = Package(
     .executableTarget(
       name: "nemoctl",
       dependencies: ["NemoOperator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: strict,
-      linkerSettings: [
-        .unsafeFlags(["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
-      ]),
+      swiftSettings: strict, linkerSettings: wideLinking),
     tests("NemoPolicy", ["NemoPolicy"]),
-    tests("NemoBlueprint", ["NemoBlueprint", "NemoPolicy"]),
+    tests("NemoFence", ["NemoFence", "NemoPolicy"]),
+    tests("NemoNetworkHook", ["NemoNetworkHook", "NemoFence", "NemoPolicy", "NemoKernel"]),
+    tests("NemoBlueprint", ["NemoBlueprint", "NemoFence", "NemoPolicy"]),
     tests("NemoBundle", ["NemoBundle", "NemoBlueprint", "NemoPolicy"]),
     tests("NemoSandbox", ["NemoSandbox", "NemoBlueprint"]),
     tests("NemoJSON", ["NemoJSON", "NemoKernel"]),

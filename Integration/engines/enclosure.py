@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -63,6 +64,14 @@ def command(argv, stdin=None, timeout=60, env=None, cwd=None):
         code = p.returncode if p.returncode >= 0 else 128 - p.returncode
         return Result([str(a) for a in argv], code, out.read().decode(errors="replace"),
                       err.read().decode(errors="replace"))
+
+
+def remove_cgroup(directory):
+    """Removes an empty cgroup. Where no hierarchy is mounted Podman makes ordinary directories and files instead."""
+    if os.path.exists(f"{directory}/cgroup.procs"):
+        os.rmdir(directory)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _only_child(pid):
@@ -172,7 +181,7 @@ class Enclosure:
         def removed():
             for directory in self.cgroups():
                 try:
-                    os.rmdir(directory)
+                    remove_cgroup(directory)
                 except OSError:
                     return False
             return True

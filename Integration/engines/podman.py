@@ -6,6 +6,7 @@ import os
 from harness.runtime import NEMOSHELL
 
 from . import images
+from .enclosure import remove_cgroup
 from .engine import Engine
 
 # The limits are such as any root may set: Podman's own defaults need CAP_SYS_RESOURCE.
@@ -81,7 +82,7 @@ class Podman(Engine):
         for directory in self.enclosure.cgroups():
             name = os.path.basename(directory)
             if name == "conmon" or len(name) == 64:
-                os.rmdir(directory)
+                remove_cgroup(directory)
         # Whatever was played, also a pod that did not come up and so told no name; pods before their parent.
         if self._plays:
             for directory in sorted(self._played_cgroups() - self._foreign, reverse=True):

@@ -1,0 +1,128 @@
+import CMnl
+import Glibc
+import NemoFence
+import NemoKernel
+
+/// A rule as it is in the kernel.
+public struct LoadedRule: Sendable, Hashable {
+  /// The rule.
+  public var rule: Ruleset.Rule
+  /// The chain that it is in.
+  public var chain: String
+  /// Its number in the table.
+  public var handle: UInt64
+  /// Packets that its counter saw.
+  public var packets: UInt64
+  /// Bytes that its counter saw.
+  public var bytes: UInt64
+}
+
+extension Netlink {
+  /// The table, whole, as it is at one moment; nil where there is none.
+  public mutating func table(_ family: Ruleset.Family, _ name: String) throws(Failure) -> Ruleset.Table? {
+    guard let comment = try tableComment(family, name) else { return nil }
+    var chains = try chains(family, table: name)
+    let loaded = try rules(family, table: name, chain: nil)
+    for index in chains.indices { chains[index].rules = loaded.filter { $0.chain == chains[index].name }.map(\.rule) }
+    return Ruleset.Table(family, name, comment: comment, chains: chains)
+  }
+
+  /// The table's comment; nil where there is no such table.
+  public mutating func tableComment(_ family: Ruleset.Family, _ name: String) throws(Failure) -> String? {
+    let message = Netlink.request(NFT_MSG_GETTABLE, family, [Attribute(NFTA_TABLE_NAME, text: name)])
+    guard let reply = try find(message, missing: [ENOENT], "read table", "\(family.name) \(name)") else { return nil }
+    return Comment.text(reply.attributes(after: 4)[NFTA_TABLE_USERDATA])
+  }
+
+  /// The chain with its rules; nil where there is none.
+  public mutating func chain(_ family: Ruleset.Family, table: String, _ name: String) throws(Failure) -> Ruleset.Chain?
+  {
+    let message = Netlink.request(
+      NFT_MSG_GETCHAIN, family,
+      [
+        Attribute(NFTA_CHAIN_TABLE, text: table),
+        Attribute(NFTA_CHAIN_NAME, text: name),
+      ])
+    guard let reply = try find(message, missing: [ENOENT], "read chain", "\(family.name) \(table) \(name)"),
+      var chain = Ruleset.Chain(reply)
+    else { return nil }
+    chain.rules = try rules(family, table: table, chain: name).map(\.rule)
+    return chain
+  }
+
+  private mutating func chains(_ family: Ruleset.Family, table: String) throws(Failure) -> [Ruleset.Chain] {
+    let message = Netlink.request(NFT_MSG_GETCHAIN, family, [])
+    return try list(message, missing: [ENOENT], "list the chains of table", "\(family.name) \(table)").filter {
+      $0.attributes(after: 4)[NFTA_CHAIN_TABLE]?.text == table
+    }.compactMap(Ruleset.Chain.init)
+  }
+
+  /// The rules of a table, or of one of its chains, with their counters; none where there is no such table.
+  public mutating func rules(_ family: Ruleset.Family, table: String, chain: String?) throws(Failure) -> [LoadedRule] {
+    let key = [Attribute(NFTA_RULE_TABLE, text: table)]
+    let message = Netlink.request(
+      NFT_MSG_GETRULE, family,
+      key + (chain.map { [Attribute(NFTA_RULE_CHAIN, text: $0)] } ?? []))
+    return try list(message, missing: [ENOENT], "list the rules of table", "\(family.name) \(table)").compactMap(
+      LoadedRule.init
+    ).filter { chain == nil || $0.chain == chain }
+  }
+
+  private static func request(_ message: nf_tables_msg_types, _ family: Ruleset.Family, _ attributes: [Attribute])
+    -> Message
+  {
+    Message(
+      UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(message.rawValue), fixed: [family.rawValue, 0, 0, 0], attributes)
+  }
+}
+
+extension Ruleset.Chain {
+  /// A chain without its rules; nil for one that packets do not come to by themselves, or that is nowhere known here.
+  init?(_ reply: Reply) {
+    let attributes = reply.attributes(after: 4)
+    guard let hook = attributes[NFTA_CHAIN_HOOK].map({ Reply.attributes($0[...]) }),
+      let number = hook[NFTA_HOOK_HOOKNUM]?.bigEndianNumber,
+      let place = Ruleset.Hook(rawValue: number),
+      let priority = hook[NFTA_HOOK_PRIORITY]?.bigEndianNumber
+    else { return nil }
+    // The device by itself, or in a list of several.
+    var devices = hook.filter { $0.kind == UInt16(NFTA_HOOK_DEV.rawValue) }.map(\.bytes.text)
+    if devices.isEmpty, let list = hook[NFTA_HOOK_DEVS] {
+      devices = Reply.attributes(list[...]).map(\.bytes.text)
+    }
+    self.init(
+      attributes[NFTA_CHAIN_NAME]?.text ?? "", attributes[NFTA_CHAIN_TYPE]?.text ?? "",
+      place, priority: Int32(bitPattern: priority),
+      drops: attributes[NFTA_CHAIN_POLICY]?.bigEndianNumber == 0,
+      device: devices.isEmpty ? nil : devices.joined(separator: " "), rules: [])
+  }
+}
+
+extension LoadedRule {
+  init?(_ reply: Reply) {
+    let attributes = reply.attributes(after: 4)
+    guard let handle: UInt64 = attributes[NFTA_RULE_HANDLE]?.number(0) else { return nil }
+    var expressions: [Ruleset.Expression] = []
+    var packets: UInt64 = 0
+    var bytes: UInt64 = 0
+    for item in Reply.attributes(attributes[NFTA_RULE_EXPRESSIONS]?[...] ?? []) {
+      let parts = Reply.attributes(item.bytes[...])
+      let name = parts[NFTA_EXPR_NAME]?.text ?? ""
+      let data = Reply.attributes(parts[NFTA_EXPR_DATA]?[...] ?? [])
+      if name == "counter" {
+        packets = data[NFTA_COUNTER_PACKETS]?.number(0).map(UInt64.init(bigEndian:)) ?? 0
+        bytes = data[NFTA_COUNTER_BYTES]?.number(0).map(UInt64.init(bigEndian:)) ?? 0
+      }
+      expressions.append(Ruleset.Expression(name, name == "counter" ? [] : data))
+    }
+    self.init(
+      rule: Ruleset.Rule(Comment.text(attributes[NFTA_RULE_USERDATA]), expressions),
+      chain: attributes[NFTA_RULE_CHAIN]?.text ?? "", handle: UInt64(bigEndian: handle),
+      packets: packets, bytes: bytes)
+  }
+}
+
+extension [UInt8] {
+  /// Four bytes in network order.
+  var bigEndianNumber: UInt32? { (number(0) as UInt32?).map(UInt32.init(bigEndian:)) }
+}

@@ -1,0 +1,4 @@
+import Glibc
+import NemoNetworkHook
+
+exit(NetworkHookProgram.main())
