@@ -105,7 +105,7 @@ let package = Package(
     wide("NemoBlueprint", ["NemoFence", "NemoPolicy", .product(name: "Yams", package: "Yams")]),
     .systemLibrary(name: "CHost"),
     .systemLibrary(name: "CWide"),
-    wide("NemoBundle", ["NemoBlueprint", "NemoPolicy", "CWide"]),
+    wide("NemoBundle", ["NemoBlueprint", "NemoFence", "NemoPolicy", "CWide"]),
     wide("NemoSandbox", ["NemoBundle", "NemoBlueprint", "NemoPolicy", "CWide"]),
     wide(
       "NemoOperator",

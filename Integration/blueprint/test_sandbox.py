@@ -497,8 +497,9 @@ def test_the_same_input_gives_the_same_bytes(lab):
 
 
 def test_networks_that_cannot_be_held_are_refused(lab):
-    done = lab.call("run", lab.blueprint("true", sandbox="network: {mode: veth}"))
-    assert done.returncode == 1 and "sandbox.network.mode" in done.stderr and os.listdir(f"{lab.state}/sandboxes") == []
+    for network, text in (("{mode: host}", "--allow-host"), ("{mode: join}", "path")):
+        done = lab.call("run", lab.blueprint("true", sandbox=f"network: {network}"))
+        assert done.returncode == 1 and text in done.stderr and os.listdir(f"{lab.state}/sandboxes") == []
 
 
 def test_sandboxes_of_one_image_share_what_none_can_change(lab):

@@ -42,6 +42,9 @@ static inline int wide_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREA
 // A close-on-exec pipe.
 static inline int wide_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 
+// syncfs(2), which the C library shows to GNU sources alone.
+static inline int wide_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
+
 // pidfd_open(2).
 static inline int wide_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 

@@ -29,6 +29,8 @@ public struct BundleBuilder {
     public static let policy = "policy.json"
     /// The blueprint as it was read.
     public static let blueprint = "blueprint.yaml"
+    /// What the network hook carries out; only with a network.
+    public static let network = "network.json"
     /// Every digest.
     public static let lock = "nemoshell.lock"
     /// The root file system.
@@ -42,15 +44,20 @@ public struct BundleBuilder {
   /// What is mounted as the workspace; nil for a directory of the bundle.
   private let workspace: String?
   private let store: RootfsStore?
+  private let network: BundleNetwork
 
   /// A builder for a valid blueprint.
   ///
   /// - Parameters:
   ///   - text: the blueprint's file.
   ///   - workspace: absolute path of the workspace; nil makes one in the bundle.
+  ///   - network: how it is connected.
   ///   - store: where an image's root file system that the sandbox cannot change is shared; the caller holds its lock. Without
   ///     one the bundle has its own.
-  public init(_ blueprint: Blueprint, text: [UInt8], workspace: String? = nil, store: RootfsStore? = nil) {
+  public init(
+    _ blueprint: Blueprint, text: [UInt8], workspace: String? = nil, store: RootfsStore? = nil, network: BundleNetwork
+  ) {
+    self.network = network
     self.store = store
     self.blueprint = blueprint
     self.text = text
@@ -79,7 +86,7 @@ public struct BundleBuilder {
   }
 
   private func refuseUnsupported() throws {
-    _ = try BundleNetwork.namespace(blueprint)
+    try network.check(blueprint)
     guard blueprint.sandbox.cdi.isEmpty else {
       let line = blueprint.source["sandbox"]?["cdi"]?.position.line ?? 1
       throw BundleFailure(
@@ -98,14 +105,15 @@ public struct BundleBuilder {
     }
     let configuration = try ConfigurationCompiler(
       blueprint: blueprint, rootfs: rootfs, rootPath: root.isShared ? root.path : Name.rootfs, identity: identity,
-      workspace: workspace ?? Name.workspace
+      workspace: workspace ?? Name.workspace, network: network
     ).compile().canonical
     let policy = PolicyDocument.json(blueprint, identity).canonical
-    let lock = lock(root.origin, rootfs: root.digest, configuration, policy)
-    let files = [
+    var files = [
       (Name.configuration, Array(configuration.utf8)), (Name.policy, Array(policy.utf8)), (Name.blueprint, text),
-      (Name.lock, Array(lock.canonical.utf8)),
     ]
+    if let network = network.document(blueprint) { files.append((Name.network, Array(network.utf8))) }
+    let lock = lock(root.origin, rootfs: root.digest, files)
+    files.append((Name.lock, Array(lock.canonical.utf8)))
     for (name, bytes) in files { try write(bytes, "\(staging)/\(name)") }
     return BuiltBundle(
       lock: lock, dropped: root.dropped, uid: identity.uid, gid: identity.gid,
@@ -180,17 +188,17 @@ public struct BundleBuilder {
     return status.st_mode & S_IFMT != S_IFDIR
   }
 
-  private func lock(_ origin: RootfsOrigin, rootfs: String, _ configuration: String, _ policy: String) -> JSONValue {
+  private func lock(_ origin: RootfsOrigin, rootfs: String, _ files: [(name: String, bytes: [UInt8])]) -> JSONValue {
     var source: [String: JSONValue] = ["kind": .string(origin.kind)]
     if !origin.manifest.isEmpty { source["manifest"] = .string(origin.manifest) }
     if !origin.configuration.isEmpty { source["config"] = .string(origin.configuration) }
     if !origin.layers.isEmpty { source["layers"] = .array(origin.layers.map { .string($0) }) }
-    return .object([
-      "version": .integer(1), "nemoshell": .string(BlueprintReader.runtimeVersion),
-      "name": .string(blueprint.name), "blueprint": .string(blueprint.digest), "rootfs": .string(rootfs),
-      "source": .object(source), "config.json": .string(SHA256.digest(Array(configuration.utf8))),
-      "policy.json": .string(SHA256.digest(Array(policy.utf8))), "blueprint.yaml": .string(SHA256.digest(text)),
-    ])
+    var lock: [String: JSONValue] = [
+      "version": .integer(1), "nemoshell": .string(BlueprintReader.runtimeVersion), "name": .string(blueprint.name),
+      "blueprint": .string(blueprint.digest), "rootfs": .string(rootfs), "source": .object(source),
+    ]
+    for (name, bytes) in files { lock[name] = .string(SHA256.digest(bytes)) }
+    return .object(lock)
   }
 
   private func write(_ bytes: [UInt8], _ path: String) throws {

@@ -38,6 +38,7 @@ public struct BundleDirectory {
     }
     configuration = try directory.json(BundleBuilder.Name.configuration, try checked(BundleBuilder.Name.configuration))
     _ = try checked(BundleBuilder.Name.policy)
+    if lock[BundleBuilder.Name.network] != nil { _ = try checked(BundleBuilder.Name.network) }
     let text = try checked(BundleBuilder.Name.blueprint)
     let (read, diagnostics) = BlueprintReader.read(text, file: "\(self.path)/\(BundleBuilder.Name.blueprint)")
     guard let read else {

@@ -10,6 +10,7 @@ struct ConfigurationCompiler {
   let identity: ResolvedIdentity
   /// What is mounted as the workspace.
   let workspace: String
+  let network: BundleNetwork
 
   /// Version of the runtime specification that the document follows.
   private static let version = "1.2.0"
@@ -35,7 +36,7 @@ struct ConfigurationCompiler {
         "nemoshell.blueprint.version": .string(blueprint.version),
       ]),
     ]
-    if let hooks = try BundleNetwork.hooks(blueprint) { document["hooks"] = hooks }
+    if let hooks = network.hooks(blueprint) { document["hooks"] = hooks }
     return .object(document)
   }
 
@@ -72,7 +73,7 @@ struct ConfigurationCompiler {
     let kinds = ["pid", "ipc", "uts", "mount", "cgroup"].map { JSONValue.object(["type": .string($0)]) }
     let inner = blueprint.filesystem.readOnlyMounts.map(\.path).sorted()
     var linux: [String: JSONValue] = [
-      "namespaces": .array(kinds + [try BundleNetwork.namespace(blueprint)]),
+      "namespaces": .array(kinds + (network.namespace(blueprint).map { [$0] } ?? [])),
       "resources": try resources.resources(), "seccomp": try seccomp(),
       "maskedPaths": .array(Self.masked.map { .string($0) }),
       // Read-only below read-write: the runtime mounts it on itself, as the container sees it.

@@ -48,6 +48,8 @@ final class StagingDirectory {
   ///
   /// - Parameter replacing: what has the name now is removed afterwards.
   func publish(as final: String, replacing: Bool) throws {
+    // Once it has its name it is taken for complete, also after a loss of power.
+    guard wide_syncfs(lock.raw) == 0 else { throw BundleFailure.last("sync", path) }
     if replacing {
       // Both names change in one step; what was there is then removed under the temporary one.
       guard wide_rename(path, final, 2) == 0 else { throw BundleFailure.last("replace", final) }

@@ -11,13 +11,15 @@ extension BlueprintCommand {
     )
     @Option(name: [.short, .long], help: ArgumentHelp("Directory to make.", valueName: "dir")) var output: String
     @Flag(help: "Replace an older bundle.") var force = false
+    @Flag(help: "Permit network mode host, in which nothing holds the network.") var allowHost = false
     @Flag(help: "Print the lock as JSON.") var json = false
     @Argument(help: "Blueprint file.") var file: String
 
     func run() throws {
       let text = try Files.read(file)
       let blueprint = try Loaded.valid(file, text: text)
-      let built = try BundleBuilder(blueprint, text: text).build(at: output, replacing: force)
+      let built = try BundleBuilder(blueprint, text: text, network: try BundleNetwork(allowsHost: allowHost)).build(
+        at: output, replacing: force)
       built.warnings.forEach { Files.complain($0.text) }
       if built.dropped > 0 { Files.complain("nemoshell: \(built.dropped) device nodes and sockets were left out") }
       if json { return try Files.print(built.lock.pretty) }

@@ -14,6 +14,7 @@ struct RunCommand: ParsableCommand {
   @Flag(name: [.short, .long], help: "Return when it runs.") var detach = false
   @Flag(help: "Remove the sandbox when it has ended; its workspace stays.") var rm = false
   @Flag(help: "With --detach: print JSON.") var json = false
+  @Flag(help: "Permit network mode host, in which nothing holds the network.") var allowHost = false
   @Option(help: ArgumentHelp("Copy this directory into the new workspace, for the sandbox's user.", valueName: "dir"))
   var seed: String?
   @Argument(help: "Blueprint file, or directory of a bundle.") var path: String
@@ -30,11 +31,12 @@ struct RunCommand: ParsableCommand {
     let isDirectory = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     let made: (files: SandboxFiles, warnings: [String])
     if isDirectory {
-      made = try sandboxes.make(name, of: try BundleDirectory(path), seed: seed)
+      made = try sandboxes.make(name, of: try BundleDirectory(path), seed: seed, allowsHost: allowHost)
     } else {
       let text = try Files.read(path)
       let source = try HostPath.absolute(path, from: "./")
-      made = try sandboxes.make(name, of: try Loaded.valid(path, text: text), text: text, source: source, seed: seed)
+      made = try sandboxes.make(
+        name, of: try Loaded.valid(path, text: text), text: text, source: source, seed: seed, allowsHost: allowHost)
     }
     made.warnings.forEach { Files.complain("nemoshell: warning: \($0)") }
     let run = try sandboxes.start(made.files)

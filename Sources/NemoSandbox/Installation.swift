@@ -5,15 +5,21 @@ import NemoBundle
 /// How a sandbox comes into the registry: from a blueprint, or from a bundle that was built before.
 struct Installation {
   let files: SandboxFiles
+  private let network: BundleNetwork
   private(set) var warnings: [String] = []
 
-  init(_ files: SandboxFiles) { self.files = files }
+  /// - Parameter allowsHost: the operator permits the host's network.
+  init(_ files: SandboxFiles, allowsHost: Bool) throws {
+    self.files = files
+    network = try BundleNetwork(leases: "\(files.registry.directory)/network", allowsHost: allowsHost)
+  }
 
   /// Builds the bundle of a blueprint.
   mutating func install(_ blueprint: Blueprint, text: [UInt8], source: String) throws {
     let hasWorkspace = blueprint.sandbox.workspace != nil
     let built = try BundleBuilder(
-      blueprint, text: text, workspace: hasWorkspace ? files.workspace : nil, store: files.registry.store
+      blueprint, text: text, workspace: hasWorkspace ? files.workspace : nil, store: files.registry.store,
+      network: network
     ).build(at: files.bundle)
     warnings = built.warnings.map(\.text)
     if built.dropped > 0 { warnings.append("\(built.dropped) device nodes and sockets were left out") }
@@ -34,10 +40,14 @@ struct Installation {
       root = own
     }
     document["root"] = .object(["path": .string(root), "readonly": .bool(!bundle.blueprint.sandbox.isRootfsWritable)])
+    try network.check(bundle.blueprint)
+    document["hooks"] = network.hooks(bundle.blueprint)
     document["mounts"] = .array((document["mounts"]?.elements ?? []).map(workspaceMount))
     try RegistryFiles.replace(
       "\(files.bundle)/\(BundleBuilder.Name.configuration)", JSONValue.object(document).canonical)
-    for name in [BundleBuilder.Name.policy, BundleBuilder.Name.blueprint, BundleBuilder.Name.lock] {
+    let hasNetwork = bundle.lock[BundleBuilder.Name.network] != nil
+    let copied = [BundleBuilder.Name.policy, BundleBuilder.Name.blueprint, BundleBuilder.Name.lock]
+    for name in copied + (hasNetwork ? [BundleBuilder.Name.network] : []) {
       let bytes = try RegistryFiles.read("\(bundle.path)/\(name)") ?? []
       try RegistryFiles.replace("\(files.bundle)/\(name)", String(decoding: bytes, as: UTF8.self))
     }

@@ -115,6 +115,7 @@ public final class Keeper {
     let started = try runtime.ownState(files) ?? .null
     // Not reaped yet, so it can be looked at even where it has ended by now.
     run.protections = try Verification(pid: pid_t(run.pid), state: started).restrictions() + surroundings
+    if try FenceCheck(files).holds(started) { run.protections.append("network fence") }
     run.degraded = started["annotations"]?["nemoshell.degraded"]?.text ?? ""
     try RegistryFiles.replace(files.runPath, run.json.canonical)
   }
@@ -180,11 +181,19 @@ public final class Keeper {
           continue
         }
         let bytes = Array(chunk.prefix(count))
-        try log?.write(bytes, source.stream)
+        keepLog(bytes, source.stream)
         console?.show(bytes)
       }
       if entries[fixed - 1].revents != 0 { hasEnded = true }
       reapOrphans()
+    }
+  }
+
+  /// A log that cannot be written (a full disk) must not end the sandbox.
+  private func keepLog(_ bytes: [UInt8], _ stream: String) {
+    do { try log?.write(bytes, stream) } catch {
+      log = nil
+      _ = "the log ends: \(error)\n".withCString { write(2, $0, strlen($0)) }
     }
   }
 

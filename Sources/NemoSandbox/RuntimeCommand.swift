@@ -1,6 +1,7 @@
 import CWide
 import Glibc
 import NemoBlueprint
+import NemoBundle
 
 /// The OCI verbs of `nemoshell`, the executable beside this one: nothing of them is done here a second time.
 struct RuntimeCommand {
@@ -8,16 +9,7 @@ struct RuntimeCommand {
   let root: String
 
   /// The executable.
-  static func executable() throws -> String { try own().directory + "/nemoshell" }
-
-  /// This executable and its directory.
-  static func own() throws -> (path: String, directory: String) {
-    var bytes = [CChar](repeating: 0, count: 4097)
-    let count = readlink("/proc/self/exe", &bytes, bytes.count - 1)
-    guard count > 0 else { throw SandboxFailure.last("readlink", "/proc/self/exe") }
-    let path = String(decoding: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return (path, String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-  }
+  static func executable() throws -> String { try OwnExecutable.directory() + "/nemoshell" }
 
   /// How a verb ended.
   struct Outcome {

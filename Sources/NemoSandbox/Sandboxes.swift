@@ -16,36 +16,43 @@ public struct Sandboxes {
   ///   - text: the blueprint's file.
   ///   - source: its path, for people.
   ///   - seed: a directory that is copied into the workspace, which must be empty; nil for none.
+  ///   - allowsHost: the operator permits the host's network.
   /// - Returns: the sandbox, and what there is to know about its root file system.
-  public func make(_ name: String?, of blueprint: Blueprint, text: [UInt8], source: String, seed: String? = nil) throws
+  public func make(
+    _ name: String?, of blueprint: Blueprint, text: [UInt8], source: String, seed: String? = nil,
+    allowsHost: Bool = false
+  ) throws
     -> (files: SandboxFiles, warnings: [String])
   {
-    try make(name ?? blueprint.name, seed) { try $0.install(blueprint, text: text, source: source) }
+    try make(name ?? blueprint.name, seed, allowsHost) { try $0.install(blueprint, text: text, source: source) }
   }
 
   /// Makes a sandbox of a bundle.
-  public func make(_ name: String?, of bundle: BundleDirectory, seed: String? = nil) throws
+  public func make(_ name: String?, of bundle: BundleDirectory, seed: String? = nil, allowsHost: Bool = false) throws
     -> (files: SandboxFiles, warnings: [String])
   {
-    try make(name ?? bundle.blueprint.name, seed) { try $0.install(bundle) }
+    try make(name ?? bundle.blueprint.name, seed, allowsHost) { try $0.install(bundle) }
   }
 
-  private func make(_ name: String, _ seed: String?, _ install: (inout Installation) throws -> Void) throws
+  private func make(_ name: String, _ seed: String?, _ allowsHost: Bool, _ install: (inout Installation) throws -> Void)
+    throws
     -> (files: SandboxFiles, warnings: [String])
   {
     let files = try registry.claim(name)
     // Until the sandbox's configuration names its root file system, nobody may take that for unused.
     let lock = try registry.store.lock(exclusive: false)
     defer { withExtendedLifetime(lock) {} }
-    var installation = Installation(files)
+    let warnings: [String]
     do {
+      var installation = try Installation(files, allowsHost: allowsHost)
       try install(&installation)
+      warnings = installation.warnings
       if let seed { try fill(files, from: seed) }
     } catch {
       try Tree.remove(files.directory)
       throw error
     }
-    return (files, installation.warnings)
+    return (files, warnings)
   }
 
   private func fill(_ files: SandboxFiles, from seed: String) throws {
@@ -60,12 +67,12 @@ public struct Sandboxes {
   public func start(_ files: SandboxFiles) throws -> SandboxRun {
     _ = try files.record()
     let ready = try Pipe()
-    let own = try RuntimeCommand.own()
     let errors = try Descriptor("\(files.directory)/keeper.log", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
     let words = [
       "nemoshell-keeper", "keep", files.name, "--state-dir", registry.directory, "--runtime-root", registry.runtimeRoot,
     ]
-    _ = try Child.spawn(own.path, words, input: -1, output: ready.write, messages: errors.raw, newSession: true)
+    _ = try Child.spawn(
+      try OwnExecutable.path(), words, input: -1, output: ready.write, messages: errors.raw, newSession: true)
     ready.closeWrite()
     let answer = String(decoding: try Pipe.drain([ready])[0], as: UTF8.self)
     guard answer == "ok\n" else {
