@@ -70,3 +70,25 @@ func namesAreOneWordThatIsNoCommand(_ name: String, _ isLegal: Bool) {
   #expect(SandboxRun(try JSONReader.parse(Array(run.json.canonical.utf8)))?.json == run.json)
   #expect(SandboxStatus.summary("a", run) == "Sandbox a (seccomp)")
 }
+
+@Test func directoriesAroundAReadOnlyPathAreMountsToo() throws {
+  let mount = { (place: String, source: String) in
+    JSONValue.object([
+      "destination": .string(place), "type": .string("bind"), "source": .string(source),
+      "options": .array([.string("bind")]),
+    ])
+  }
+  let document = JSONValue.object([
+    "root": .object(["path": .string("rootfs"), "readonly": .bool(false)]),
+    "mounts": .array([mount("/work", "/host/work")]),
+  ])
+  let nested = try #require(
+    NestedReadOnly(document, ["/work/a/b/c", "/work/top", "/var/lib/db"], bundle: "/bundle"))
+  let mounts = nested.document["mounts"]?.elements ?? []
+  #expect(
+    mounts.compactMap { $0["destination"]?.text } == ["/var", "/var/lib", "/work", "/work/a", "/work/a/b"])
+  #expect(mounts.last?["source"] == .string("/host/work/a/b"))
+  #expect(
+    nested.mustExist.map { "\($0.directory) \($0.path)" }
+      == ["/host/work a/b/c", "/host/work top", "/bundle/rootfs var/lib/db"])
+}
