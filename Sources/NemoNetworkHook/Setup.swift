@@ -35,14 +35,21 @@ struct ContainerNetwork {
       throw Failure("", "/pid", reason: "the container has no process, and so no network namespace")
     }
     let namespace = try NetworkNamespace("/proc/\(state.pid)/ns/net")
-    // The runtime may itself be in a namespace of its own: the machine's is also that of its first process.
-    let machine = try NetworkNamespace("/proc/1/ns/net")
-    guard namespace.identity != home.identity, namespace.identity != machine.identity else {
+    guard namespace.identity != home.identity, try namespace.identity != machineNamespace() else {
       throw Failure(
         "set up the network", state.id, reason: "the container is in the host's network namespace",
         advice: "give it a namespace of its own, or use mode host")
     }
     return namespace
+  }
+
+  /// The machine's namespace is also that of its first process, wherever the runtime is; nil where that may not be looked at.
+  private func machineNamespace() throws(Failure) -> String? {
+    do throws(Failure) { return try NetworkNamespace("/proc/1/ns/net").identity } catch
+      where error.errno == .accessDenied
+    {
+      return nil
+    }
   }
 
   /// Makes everything, and proves it. When something fails, what was made is gone again.
