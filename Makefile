@@ -22,7 +22,7 @@ AS_ROOT = $(SUDO) env NEMOSHELL=$(NEMOSHELL) PYTHONDONTWRITEBYTECODE=1
 help:
 	@echo 'setup             install the Debian packages and Python packages that building and testing need'
 	@echo 'build             build the executables into bin/'
-	@echo 'install           copy them to $$(DESTDIR)$$(PREFIX)/bin, the schema to share/nemoshell; uninstall removes them'
+	@echo 'install           copy them to $$(DESTDIR)$$(PREFIX)/bin, schema and hook definitions to share/nemoshell; uninstall removes them'
 	@echo 'demo              set up, build, make a busybox bundle and take it through its life'
 	@echo 'test              everything: set up, build, unit tests, integration tests, leak check'
 	@echo 'test-unit         the unit tests alone (no root)'
@@ -52,10 +52,14 @@ install:
 	install -m 755 $(EXECUTABLES:%=bin/%) bin/nemoprobe '$(DESTDIR)$(PREFIX)/bin/'
 	install -d '$(DESTDIR)$(PREFIX)/share/nemoshell'
 	install -m 644 spec/blueprint.schema.json '$(DESTDIR)$(PREFIX)/share/nemoshell/'
+	install -d '$(DESTDIR)$(PREFIX)/share/nemoshell/hooks.d'
+	install -m 644 hooks/*.json '$(DESTDIR)$(PREFIX)/share/nemoshell/hooks.d/'
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' '$(DESTDIR)$(PREFIX)'/share/nemoshell/hooks.d/*.json
 
 uninstall:
 	rm -f $(EXECUTABLES:%='$(DESTDIR)$(PREFIX)/bin/%') '$(DESTDIR)$(PREFIX)/bin/nemoprobe' '$(DESTDIR)$(PREFIX)/share/nemoshell/blueprint.schema.json'
-	rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)/share/nemoshell' 2>/dev/null || true
+	rm -f $(patsubst hooks/%,'$(DESTDIR)$(PREFIX)/share/nemoshell/hooks.d/%',$(wildcard hooks/*.json))
+	rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)'/share/nemoshell/hooks.d '$(DESTDIR)$(PREFIX)/share/nemoshell' 2>/dev/null || true
 
 demo: build
 	@$(AS_ROOT) ./examples/demo.sh

@@ -179,3 +179,24 @@ def test_refusals_are_counted_and_logged(sandboxes):
     lines = {line.split("comment ")[1].strip('"'): line for line in text.splitlines() if "comment " in line}
     assert "packets 1 " in lines["agent.yaml:10"] and "packets 0 " in lines["agent.yaml:12"]
     assert "packets 1 " in lines["refused"] and "group 77" in lines["refused"]
+
+
+def test_errors_about_ones_own_connections_come_in(sandboxes):
+    """A narrow part of the way is reported to the sender, who then sends smaller packets."""
+    sandboxes.lab.serve("world", 53)
+    id = sandboxes.start(network(rules=RULES))
+    sandboxes.lab.ip("host", "link", "set", "uplink", "mtu", "1300")
+    script = f"""
+import errno, socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+s.connect(("{WORLD}", 53))
+s.send(bytes(1400))
+time.sleep(0.2)
+try:
+    s.send(bytes(1400))
+    print("sent")
+except OSError as e:
+    print(errno.errorcode[e.errno])
+"""
+    assert sandboxes.inside(id, "/usr/bin/python3", "-c", script).ok().out == "EMSGSIZE\n"

@@ -152,6 +152,19 @@ def test_the_hosts_own_namespace_is_never_fenced(sandboxes, mode):
     sandboxes.runtime.create(b).failed("is in the host's network namespace")
 
 
+def test_the_machines_namespace_is_never_fenced(lab, work):
+    """Also where the runtime is in another: it is the one of the machine's first process."""
+    os.makedirs(f"{work}/b")
+    for name, text in (("config.json", "{}"), ("network.json", network("join"))):
+        with open(f"{work}/b/{name}", "w") as f:
+            f.write(text)
+    state = json.dumps({"id": "a", "pid": 1, "bundle": f"{work}/b"})
+    script = " ".join([*lab.enter("host"), HOOK, "setup", "--root", lab.root, "; exit $?"])
+    r = lab.at("world", "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script, stdin=state)
+    r.failed("is in the host's network namespace")
+    assert "nemoshell" not in lab.at("world", "nft", "list", "ruleset", check=True).out
+
+
 @pytest.mark.parametrize("capability, mode", [("CAP_NET_ADMIN", "veth"), ("CAP_NET_ADMIN", "none"),
                                               ("CAP_NET_ADMIN", "join"), ("CAP_NET_RAW", "join")])
 def test_capabilities_that_would_undo_it(sandboxes, engine, capability, mode):

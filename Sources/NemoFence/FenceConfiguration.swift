@@ -4,6 +4,11 @@ import NemoPolicy
 ///
 /// Pure data: whoever makes a bundle writes ``canonicalJSON`` as `network.json`, and the hook program carries it out.
 public struct FenceConfiguration: Sendable, Hashable {
+  /// The file beside config.json that the hook reads.
+  public static let fileName = "network.json"
+  /// The hook program, which is installed beside nemoshell: `setup` for createRuntime, `teardown` for poststop.
+  public static let hookProgram = "nemoshell-network"
+
   /// How the sandbox is connected.
   public enum Mode: String, Sendable, Hashable, CaseIterable {
     /// Loopback only.

@@ -24,7 +24,8 @@ struct ContainerNetwork {
   init(_ state: ContainerState, _ options: HookOptions) throws(Failure) {
     self.state = state
     self.options = options
-    configuration = try FenceConfiguration(file: options.configuration ?? state.bundle + "/network.json")
+    let beside = state.bundle + "/" + FenceConfiguration.fileName
+    configuration = try FenceConfiguration(file: options.configuration ?? beside)
     settings = try ContainerSettings(bundle: state.bundle)
   }
 
@@ -34,12 +35,21 @@ struct ContainerNetwork {
       throw Failure("", "/pid", reason: "the container has no process, and so no network namespace")
     }
     let namespace = try NetworkNamespace("/proc/\(state.pid)/ns/net")
-    guard namespace.identity != home.identity else {
+    guard namespace.identity != home.identity, try namespace.identity != machineNamespace() else {
       throw Failure(
         "set up the network", state.id, reason: "the container is in the host's network namespace",
         advice: "give it a namespace of its own, or use mode host")
     }
     return namespace
+  }
+
+  /// The machine's namespace is also that of its first process, wherever the runtime is; nil where that may not be looked at.
+  private func machineNamespace() throws(Failure) -> String? {
+    do throws(Failure) { return try NetworkNamespace("/proc/1/ns/net").identity } catch
+      where error.errno == .accessDenied
+    {
+      return nil
+    }
   }
 
   /// Makes everything, and proves it. When something fails, what was made is gone again.
@@ -49,6 +59,7 @@ struct ContainerNetwork {
     let home = try NetworkNamespace.own()
     let namespace = try namespace(besides: home)
     var inside = try namespace.inside(from: home) { () throws(Failure) in try NetworkSockets() }
+    let wasFenced = try inside.filter.tableComment(.inet, FenceConfiguration.tableName) != nil
     if configuration.mode == .join { try recordJoin(namespace.identity, home.identity) }
     do throws(Failure) {
       try loadFence(&inside.filter)
@@ -58,7 +69,8 @@ struct ContainerNetwork {
         try connect(home, namespace, &host, &inside)
       }
     } catch {
-      if configuration.mode == .join { try Teardown(state.id, options.root).run() }
+      // A fence that was there before holds on.
+      if configuration.mode == .join, !wasFenced { try Teardown(state.id, options.root).run() }
       throw error
     }
   }
