@@ -39,11 +39,14 @@ enum HostProbe {
 
   /// Numbers that all architectures share.
   private static let calls: [(String, Int)] = [
-    ("open_tree", 428), ("move_mount", 429), ("fsopen", 430), ("pidfd_open", 434), ("close_range", 436), ("openat2", 437),
+    ("open_tree", 428), ("move_mount", 429), ("fsopen", 430), ("pidfd_open", 434), ("close_range", 436),
+    ("openat2", 437),
     ("mount_setattr", 442),
   ]
 
-  private static func name(_ error: Int32) -> String { host_errno_name(error).map { String(cString: $0) } ?? "\(error)" }
+  private static func name(_ error: Int32) -> String {
+    host_errno_name(error).map { String(cString: $0) } ?? "\(error)"
+  }
 
   private static func answer(_ error: Int32) -> HostCapabilities.Answer { error == 0 ? .works : .missing(name(error)) }
 
