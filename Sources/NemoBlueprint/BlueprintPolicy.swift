@@ -14,11 +14,11 @@ extension Blueprint {
 
   /// Mounts that every sandbox has.
   public static let builtInMounts: [MountRule] = [
-    MountRule(path: "/proc", isReadOnly: false, name: "proc", origin: .builtIn),
-    MountRule(path: "/dev", isReadOnly: false, name: "dev", origin: .builtIn),
-    MountRule(path: "/dev/shm", isReadOnly: false, name: "shm", origin: .builtIn),
+    MountRule(path: "/proc", isReadOnly: false, isExecutable: false, name: "proc", origin: .builtIn),
+    MountRule(path: "/dev", isReadOnly: false, isExecutable: false, name: "dev", origin: .builtIn),
+    MountRule(path: "/dev/shm", isReadOnly: false, isExecutable: false, name: "shm", origin: .builtIn),
     MountRule(path: "/tmp", isReadOnly: false, name: "tmp", origin: .builtIn),
-    MountRule(path: "/sys", isReadOnly: true, name: "sys", origin: .builtIn),
+    MountRule(path: "/sys", isReadOnly: true, isExecutable: false, name: "sys", origin: .builtIn),
   ]
 
   /// The policy that the sandbox is held to.
@@ -39,8 +39,8 @@ extension Blueprint {
     return Policy(rules)
   }
 
-  /// Every mount, the root file system first.
-  public var mountRules: [MountRule] {
+  /// Every mount but those that `read_only` below a read-write path becomes; the root file system first.
+  public var outerMounts: [MountRule] {
     let root = MountRule(
       path: "/", isReadOnly: !sandbox.isRootfsWritable, name: "root file system", origin: .builtIn)
     var mounts = [root] + Self.builtInMounts
@@ -51,10 +51,23 @@ extension Blueprint {
     for mount in sandbox.mounts {
       mounts.append(
         MountRule(
-          path: mount.destination, isReadOnly: !mount.isWritable, name: "mount \(mount.destination)",
-          origin: mount.origin))
+          path: mount.destination, isReadOnly: !mount.isWritable, isExecutable: mount.isExecutable,
+          name: "mount \(mount.destination)", origin: mount.origin))
     }
-    return mounts + filesystem.readOnlyMounts
+    return mounts
+  }
+
+  /// Every mount, the root file system first.
+  public var mountRules: [MountRule] {
+    let mounts = outerMounts
+    // What becomes read-only is mounted on itself, and keeps what else holds there.
+    let inner = filesystem.readOnlyMounts.map { inner in
+      var inner = inner
+      let around = mounts.filter { PolicyPath.isInside(inner.path, $0.path) }
+      inner.isExecutable = around.max { $0.path.utf8.count < $1.path.utf8.count }?.isExecutable ?? true
+      return inner
+    }
+    return mounts + inner
   }
 
   /// Digest of what the blueprint says: the same for the same content in another layout or with other comments.

@@ -87,7 +87,9 @@ struct Decoder {
     let inner = rules.filter { rule in
       rule.name.hasPrefix("read_only ") && writable.contains { $0 != rule.path && PolicyPath.isInside(rule.path, $0) }
     }
-    let mounts = inner.map { MountRule(path: $0.path, isReadOnly: true, name: $0.name, origin: $0.origin) }
+    let mounts = inner.map {
+      MountRule(path: $0.path, isReadOnly: true, coversInner: true, name: $0.name, origin: $0.origin)
+    }
     return Filesystem(rules: rules, readOnlyMounts: mounts)
   }
 

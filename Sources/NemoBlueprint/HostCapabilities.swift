@@ -40,8 +40,10 @@ public struct HostCapabilities: Sendable, Hashable {
   /// Nothing known.
   public init() {}
 
+  /// Whether both say the same.
   public static func == (a: Self, b: Self) -> Bool { a.rows == b.rows && a.cgroupControllers == b.cgroupControllers }
 
+  /// Hashes what it says.
   public func hash(into hasher: inout Hasher) { hasher.combine(rows) }
 
   /// One line of the table.

@@ -41,7 +41,8 @@ public enum HostRequirements {
     guard !lacking.isEmpty else { return [] }
     return [
       MissingCapability(
-        what: "Landlock's \(lacking.joined(separator: ", ")) (the kernel has ABI \(host.landlockABI))", neededBy: needed,
+        what: "Landlock's \(lacking.joined(separator: ", ")) (the kernel has ABI \(host.landlockABI))",
+        neededBy: needed,
         advice: "boot a newer kernel, or list them in policy.landlock.best_effort")
     ]
   }
@@ -78,12 +79,14 @@ public enum HostRequirements {
     return needed.filter { !host.cgroupControllers.contains($0.0) }.map { controller, field in
       MissingCapability(
         what: "the cgroup controller \(controller)", neededBy: "sandbox.resources.\(field)",
-        advice: "mount it below /sys/fs/cgroup, or enable it on the kernel's command line (cgroup_enable=\(controller))")
+        advice: "mount it below /sys/fs/cgroup, or boot with cgroup_enable=\(controller)")
     }
   }
 
   private static func network(_ blueprint: Blueprint?, _ host: HostCapabilities) -> [MissingCapability] {
-    guard let mode = blueprint?.sandbox.network, mode != .none, mode != .host, host.nftables != .works else { return [] }
+    guard let mode = blueprint?.sandbox.network, mode != .none, mode != .host, host.nftables != .works else {
+      return []
+    }
     let why =
       switch host.nftables {
       case .works: ""

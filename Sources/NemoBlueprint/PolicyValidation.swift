@@ -38,7 +38,7 @@ extension Validation {
     } catch {
       diagnostics.error(
         calls?.position ?? Position(line: 1, column: 1), "policy.system_calls",
-        "the rules of \(error.name) compare so much that they take more than \(SystemCallFilter.limit) entries of a filter; use eq and masked_eq, or fewer"
+        "the rules of \(error.name) compare too much for one filter; use eq and masked_eq on fewer arguments, or leave errno out"
       )
     }
     for (path, value) in items(root["policy"]?["capabilities"], "policy.capabilities") {

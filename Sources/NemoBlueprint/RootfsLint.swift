@@ -40,9 +40,7 @@ public struct RootfsLint {
 
   /// The path is on a mount, so that the root file system does not tell.
   private func isCovered(_ path: String) -> Bool {
-    blueprint.mountRules.contains {
-      $0.path != "/" && !blueprint.filesystem.readOnlyMounts.contains($0) && PolicyPath.isInside(path, $0.path)
-    }
+    blueprint.outerMounts.contains { $0.path != "/" && PolicyPath.isInside(path, $0.path) }
   }
 
   private mutating func paths() {

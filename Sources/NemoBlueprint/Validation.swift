@@ -106,11 +106,13 @@ struct Validation {
   }
 
   private func mount(of path: String) -> MountRule? {
-    let mounts = blueprint.mountRules.filter {
-      PolicyPath.isInside(path, $0.path) && !blueprint.filesystem.readOnlyMounts.contains($0)
-    }
-    let held = blueprint.filesystem.readOnlyMounts.filter { $0.path != path && PolicyPath.isInside(path, $0.path) }
-    return (mounts + held).max { $0.path.utf8.count < $1.path.utf8.count }
+    let mounts = blueprint.outerMounts.filter { PolicyPath.isInside(path, $0.path) }
+    return readOnlyMount(around: path) ?? mounts.max { $0.path.utf8.count < $1.path.utf8.count }
+  }
+
+  /// The `read_only` path above that becomes a read-only mount, with everything that is mounted inside of it.
+  private func readOnlyMount(around path: String) -> MountRule? {
+    blueprint.filesystem.readOnlyMounts.first { $0.path != path && PolicyPath.isInside(path, $0.path) }
   }
 
   mutating func duplicates(_ list: [(path: String, value: Value)]) {
@@ -140,10 +142,21 @@ struct Validation {
         diagnostics.error(destination.position, field, "\(text) is taken by \(first)")
       }
       seen[text] = path
+      if value["writable"]?.isTrue == true || value["tmpfs"] != nil, let around = readOnlyMount(around: text) {
+        diagnostics.error(
+          destination.position, field, "\(text) is inside of \(around.name), so nothing could be written")
+      }
       guard let source = value["source"], let host = source.text else { continue }
       if let danger = HostPaths.danger(host, writable: value["writable"]?.isTrue ?? false) {
         diagnostics.error(source.position, "\(path).source", "\(host) \(danger)")
       }
+    }
+    if let workspace = root["sandbox"]?["workspace"], let text = blueprint.sandbox.workspace,
+      let around = readOnlyMount(around: text)
+    {
+      diagnostics.error(
+        workspace.position, "sandbox.workspace.path", "\(text) is inside of \(around.name), so nothing could be written"
+      )
     }
     if let workspace = root["sandbox"]?["workspace"], let text = blueprint.sandbox.workspace,
       text == "/" || ["/proc", "/sys", "/dev", "/etc", "/usr"].contains(where: { PolicyPath.isInside(text, $0) })

@@ -116,8 +116,7 @@ extension PolicyCommand {
   struct SeccompCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "seccomp", abstract: "Print the system call filter as `linux.seccomp` of an OCI configuration.",
-      discussion:
-        "Without a blueprint, the profile `agent` as it is. Exit status: 0 done, 2 misuse or no valid blueprint.")
+      discussion: "Without a blueprint, the profile `agent`. Exit status: 0 done, 2 misuse or no valid blueprint.")
     @Argument(help: "Blueprint file.") var file: String?
 
     func run() throws {

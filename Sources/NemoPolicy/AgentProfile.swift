@@ -51,7 +51,7 @@ public enum AgentProfile {
     pidfd_send_signal pivot_root process_madvise process_mrelease process_vm_readv process_vm_writev
     ptrace quotactl quotactl_fd reboot remap_file_pages request_key seccomp set_mempolicy
     set_mempolicy_home_node setdomainname sethostname setns settimeofday statmount swapoff swapon sysfs
-    syslog umount2 unshare uprobe uretprobe uselib userfaultfd ustat vhangup
+    syslog umount2 unshare uselib userfaultfd ustat vhangup
     """)
 
   /// Calls that fail with ENOSYS, as on a kernel without them: what libc and programs have another way for, and numbers

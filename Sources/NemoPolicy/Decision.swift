@@ -12,6 +12,8 @@ public enum Mechanism: String, Sendable, Hashable {
   case landlock
   /// A mount that is read-only.
   case readOnlyMount
+  /// A mount that no program is run from.
+  case noexecMount
   /// The system call filter.
   case seccomp
   /// The packet filter of the sandbox's network namespace.

@@ -44,15 +44,23 @@ public struct MountRule: Sendable, Hashable {
   public var path: String
   /// Whether nothing on it can be changed.
   public var isReadOnly: Bool
+  /// Whether programs can be run from it.
+  public var isExecutable: Bool
+  /// What is mounted inside of it is read-only too.
+  public var coversInner: Bool
   /// How it reads: `root file system`, `workspace`.
   public var name: String
   /// Where it was written.
   public var origin: Origin
 
   /// A mount at `path`.
-  public init(path: String, isReadOnly: Bool, name: String, origin: Origin) {
+  public init(
+    path: String, isReadOnly: Bool, isExecutable: Bool = true, coversInner: Bool = false, name: String, origin: Origin
+  ) {
     self.path = path
     self.isReadOnly = isReadOnly
+    self.isExecutable = isExecutable
+    self.coversInner = coversInner
     self.name = name
     self.origin = origin
   }
@@ -68,7 +76,7 @@ struct FileRules: Sendable {
     for mount in mounts { self.mounts[mount.path] = mount }
   }
 
-  /// Landlock adds the rights of a path's ancestors up; a read-only mount takes the changing ones away again.
+  /// Landlock adds the rights of a path's ancestors up; a mount takes the changing ones, or running programs, away again.
   func decide(_ path: String, _ wanted: FileRights) -> Decision {
     var missing = wanted
     var granting: FileRule?
@@ -93,12 +101,24 @@ struct FileRules: Sendable {
     guard let rule = granting else {
       return Decision(.allow, by: .landlock, rule: nil, reason: "nothing was asked for on \(path)")
     }
-    if !wanted.isDisjoint(with: .changing), let mount = mount(of: path), mount.isReadOnly {
+    if !wanted.isDisjoint(with: .changing), let mount = readOnlyMount(of: path) {
       return Decision(
         .deny, by: .readOnlyMount, rule: (mount.name, mount.origin),
         reason: "\(path) is on the read-only \(mount.name) at \(mount.path), although \(rule.name) grants it")
     }
+    if wanted.contains(.execute), let mount = mount(of: path), !mount.isExecutable {
+      return Decision(
+        .deny, by: .noexecMount, rule: (mount.name, mount.origin),
+        reason:
+          "\(path) is on the \(mount.name) at \(mount.path), which runs no programs, although \(rule.name) grants it")
+    }
     return Decision(.allow, by: .landlock, rule: (rule.name, rule.origin), reason: "\(rule.name) grants it")
+  }
+
+  /// The mount that keeps the path from being changed: its own, or one around that covers what is mounted inside.
+  private func readOnlyMount(of path: String) -> MountRule? {
+    let around = Ancestors(path).compactMap { mounts[$0] }
+    return around.first.flatMap { $0.isReadOnly ? $0 : nil } ?? around.first { $0.isReadOnly && $0.coversInner }
   }
 
   private func mount(of path: String) -> MountRule? {

@@ -24,12 +24,14 @@ public struct SystemCallFilter: Sendable, Hashable {
 
   /// Most entries of one call; the kernel takes 4096 instructions for the whole filter.
   public static let limit = 128
+  /// Most entries of a call that compare more than two combinations of arguments: libseccomp (2.5.4) may never finish with 65.
+  public static let mixedLimit = 48
 
   /// What happens to named calls without a matching entry, and to numbers that are not named.
   public static let defaultErrno = AgentProfile.uncoveredErrno
 
-  /// Calls with one outcome first, then those whose arguments decide, by name. Calls that always fail with
-  /// ``defaultErrno`` have none.
+  /// Calls with one outcome first, then those whose arguments decide, by name; for the latter nothing is said of arguments
+  /// that ``defaultErrno`` answers anyway.
   public let entries: [Entry]
 
   /// Makes the entries of `rules`.
@@ -40,7 +42,7 @@ public struct SystemCallFilter: Sendable, Hashable {
     var byArguments: [Entry] = []
     for name in byName.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       let pieces = Self.pieces(byName[name] ?? [])
-      guard let pieces else { throw TooManyEntries(name: name) }
+      guard let pieces, Self.isManageable(pieces) else { throw TooManyEntries(name: name) }
       if pieces.count == 1, pieces[0].conditions.isEmpty {
         whole[pieces[0].outcome, default: []].append(name)
       } else {
@@ -49,7 +51,8 @@ public struct SystemCallFilter: Sendable, Hashable {
     }
     let first = whole.map { Entry(names: $0.value, conditions: [], outcome: $0.key) }
       .sorted { ($0.outcome.text, $0.names[0]) < ($1.outcome.text, $1.names[0]) }
-    entries = (first + byArguments).filter { $0.outcome != .refuse(errno: Self.defaultErrno) }
+    // Runtimes take numbers above the newest named one for unknown, so calls that always fail are named too.
+    entries = first + byArguments.filter { $0.outcome != .refuse(errno: Self.defaultErrno) }
   }
 
   private typealias Piece = (conditions: [ArgumentCondition], outcome: SystemCallRule.Outcome)
@@ -81,6 +84,11 @@ public struct SystemCallFilter: Sendable, Hashable {
       guard pieces.count <= limit, taken.count <= limit else { return nil }
     }
     return pieces
+  }
+
+  private static func isManageable(_ pieces: [Piece]) -> Bool {
+    let written = pieces.filter { $0.outcome != .refuse(errno: defaultErrno) }
+    return Set(written.map { $0.conditions.map(\.index) }).count <= 2 || written.count <= mixedLimit
   }
 
   /// Whether the rules can stay as they were written: one rule, or alternatives that all allow by the same arguments.

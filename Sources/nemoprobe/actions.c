@@ -71,6 +71,8 @@ static int file_action(void) {
 }
 
 static int call_action(void) {
+  // The streams are shared with this program, and a call may be about any of them.
+  for (int fd = 0; fd < 3; fd++) close(fd);
   long result = syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   return result < 0 && result >= -4095 ? errno : 0;
 }

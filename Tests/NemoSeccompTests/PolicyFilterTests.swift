@@ -49,7 +49,8 @@ import Testing
   }
 
   private static let samples: [UInt64] = [
-    0, 1, 2, 3, 6, 8, 9, 10, 16, 17, 38, 40, 262, 0x1000, 0x5401, 0x5412, 0x541c, 0x541d, 0x8_0001, 0x1000_0000, 0x8000_0000, 0xffff_ffff,
+    0, 1, 2, 3, 6, 8, 9, 10, 16, 17, 38, 40, 262, 0x1000, 0x5401, 0x5412, 0x541c, 0x541d, 0x8_0001, 0x1000_0000,
+    0x8000_0000, 0xffff_ffff,
     0x1_0000_0001, 0xff_0000_5412, .max,
   ]
 
@@ -87,10 +88,12 @@ import Testing
       let conditions = Set((0..<3).prefix(Int.random(in: 0...2, using: &random))).map { index in
         ArgumentCondition(
           index, ArgumentCondition.Comparison.allCases.randomElement(using: &random) ?? .equal,
-          Self.samples.randomElement(using: &random) ?? 0, mask: [0xffff_ffff, 0xff, .max].randomElement(using: &random) ?? 0)
+          Self.samples.randomElement(using: &random) ?? 0,
+          mask: [0xffff_ffff, 0xff, .max].randomElement(using: &random) ?? 0)
       }
       let outcome: SystemCallRule.Outcome =
-        Bool.random(using: &random) ? .allow : .refuse(errno: ["EPERM", "EACCES"].randomElement(using: &random) ?? "EPERM")
+        Bool.random(using: &random)
+        ? .allow : .refuse(errno: ["EPERM", "EACCES"].randomElement(using: &random) ?? "EPERM")
       return SystemCallRule(
         [names.randomElement(using: &random) ?? "read"], when: conditions, outcome, name: "r", origin: .builtIn)
     }

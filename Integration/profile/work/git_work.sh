@@ -16,7 +16,7 @@ cd ..
 git clone -q --bare first bare.git
 git clone -q "file://$PWD/bare.git" second
 cd second
-echo more >more && git add more && git commit -q -m more && git push -q
+touch more && git add more && git commit -q -m more && git push -q
 git rebase -q HEAD~1 && git log --oneline --graph | cat >/dev/null
 git worktree add -q ../tree HEAD~1
 git gc -q && git fsck --no-progress && git diff --stat HEAD~1 | cat >/dev/null

@@ -9,15 +9,19 @@ until [ "$(cut -d' ' -f3 "/proc/$job/stat")" = T ]; do sleep 0.01; done
 jobs | grep -q Stopped
 bg %1 >/dev/null
 kill %1
-wait $job && exit 1 || test $? = 143
+status=0
+wait $job || status=$?
+test $status = 143
 seq 100000 | sort -R | sort -n | tail -1 | grep -qx 100000
 test "$(paste <(seq 3) <(seq 4 6) | wc -l)" = 3
 trap 'echo trapped >trapped' USR1
 kill -USR1 $$
 test "$(cat trapped)" = trapped
-timeout 0.1 sleep 10 && exit 1 || test $? = 124
+status=0
+timeout 0.1 sleep 10 || status=$?
+test $status = 124
 seq 20 | xargs -P 4 -n 1 echo | sort -n | tail -1 | grep -qx 20
-mkdir -p tree/{a,b,c}/{1,2} && find tree -type d | xargs chmod 700 && tar -cz tree | tar -tz | wc -l | grep -qx 10
+mkdir -p tree/{a,b,c}/{1,2} && find tree -type d -print0 | xargs -0 chmod 700 && tar -cz tree | tar -tz | wc -l | grep -qx 10
 flock lock -c 'echo locked' | grep -qx locked
 mkfifo fifo && { echo through >fifo & } && grep -qx through fifo
 (ulimit -n 64 && test "$(ulimit -n)" = 64)
