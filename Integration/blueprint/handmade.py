@@ -49,6 +49,12 @@ def tree_layer(path):
     return out.getvalue()
 
 
+def entries_of(data):
+    """The entries of a layer."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return [(info, archive.extractfile(info).read() if info.isreg() else b"") for info in archive]
+
+
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 

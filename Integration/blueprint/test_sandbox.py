@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from handmade import docker_archive, tree_layer
+from handmade import docker_archive, entries_of, layer, tree_layer
 from harness import busybox_rootfs
 from harness.runtime import NEMOSHELL
 from harness.terminal import OnTerminal
@@ -287,6 +287,39 @@ def test_the_runtime_s_root_is_the_sandbox_s(lab):
     assert os.path.isdir(f"{lab.work}/run/agent") and lab.status()["state"] == "running"
     listed = subprocess.check_output([NEMOSHELL, "--root", f"{lab.work}/run", "list", "-q"], text=True)
     assert listed == "agent\n"
+
+
+def test_a_paused_sandbox_is_stopped(lab):
+    lab.ok("run", "-d", lab.blueprint(STAYS))
+    lab.up()
+    subprocess.run([NEMOSHELL, "--root", f"{lab.state}/run", "pause", "agent"], check=True)
+    assert lab.status()["state"] == "paused"
+    lab.ok("agent", "stop")
+    assert lab.status()["run"]["exitStatus"] == 7
+
+
+def test_a_damaged_sandbox_hides_no_other(lab):
+    path = lab.blueprint(STAYS)
+    lab.ok("run", "-d", path, "bad")
+    lab.ok("run", "-d", path, "good")
+    lab.ok("bad", "stop")
+    for name in ("sandbox.json", "bundle/config.json"):
+        pathlib.Path(f"{lab.state}/sandboxes/bad/{name}").write_text("{")
+    done = lab.call("sandboxes", "--json")
+    assert [s["name"] for s in json.loads(done.stdout)] == ["good"] and "sandboxes/bad/sandbox.json" in done.stderr
+    for words in (("status",), ("start",), ("stop",), ("rm",)):
+        assert lab.call("bad", *words).returncode == 1
+    lab.ok("bad", "rm", "--force")
+    assert lab.status("good")["state"] == "running"
+
+
+def test_the_operator_s_umask_does_not_matter(lab):
+    docker_archive(f"{lab.work}/image.tar", [layer(*[(info, data) for info, data in entries_of(tree_layer(lab.rootfs)) if info.name != "."])])
+    path = lab.blueprint("id -u; ls / > /dev/null && echo seen")
+    text = pathlib.Path(path).read_text().replace(f"directory: {lab.rootfs}", f"docker_archive: {lab.work}/image.tar")
+    pathlib.Path(path).write_text(text.replace("[/bin, /etc]", "[/]"))
+    done = lab.call("run", path, preexec_fn=lambda: os.umask(0o077) and None)
+    assert done.stdout == "65532\nseen\n", done
 
 
 def test_a_broken_off_creation_is_shown_and_removed(lab):

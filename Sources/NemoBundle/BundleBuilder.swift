@@ -69,6 +69,9 @@ public struct BundleBuilder {
   /// - Parameter replacing: an older bundle there is removed once the new one is complete.
   /// - Throws: `BundleFailure`; then nothing is left of the new bundle, and an older one is as it was.
   public func build(at path: String, replacing: Bool = false) throws -> BuiltBundle {
+    // What is made must not depend on whose shell it is.
+    let mask = umask(0o022)
+    defer { umask(mask) }
     try refuseUnsupported()
     var status = stat()
     let exists = lstat(path, &status) == 0

@@ -9,7 +9,16 @@ struct SandboxesCommand: ParsableCommand {
   @Flag(help: "Print a JSON array.") var json = false
 
   func run() throws {
-    let all = try place.registry().all().map { try SandboxStatus($0) }
+    var all: [SandboxStatus] = []
+    var isWhole = true
+    for files in try place.registry().all() {
+      // A damaged one must not hide the others.
+      do { all.append(try SandboxStatus(files)) } catch {
+        Files.complain("nemoshell: \(error)")
+        isWhole = false
+      }
+    }
+    defer { if !isWhole { Files.complain("nemoshell: `nemoshell NAME rm --force` removes a damaged sandbox") } }
     if json { return try Files.print(JSONValue.array(all.map(\.json)).pretty) }
     let rows = all.map { status in
       [

@@ -92,6 +92,8 @@ public struct Sandboxes {
       if try runtime.ownState(files) != nil { try runtime.check(["delete", "--force", files.name]) }
       return
     }
+    // What is frozen sees no signal.
+    if try runtime.ownState(files)?["status"]?.text == "paused" { try runtime.check(["resume", files.name]) }
     for (signal, wait) in [("TERM", seconds), ("KILL", SandboxLimits.killSeconds)] {
       if try runtime.ownState(files) != nil { _ = try runtime.run(["kill", files.name, signal]) }
       let end = Clock.monotonic + Double(wait)
@@ -113,10 +115,28 @@ public struct Sandboxes {
       }
       try stop(files, seconds: 0)
     }
-    // An incomplete one has no record, and nothing of it ever ran.
-    if access(files.recordPath, F_OK) == 0 { try stop(files) }
+    // An incomplete one has no record, and nothing of it ever ran; what a damaged one ran cannot be found out.
+    if access(files.recordPath, F_OK) == 0 {
+      do { try stop(files) } catch { guard force, isDamaged(files) else { throw error } }
+    }
     try Tree.remove(files.directory)
     if withWorkspace { try Tree.remove(files.workspace) }
-    try registry.store.collect(used: Set(try registry.all().map { try SandboxRuntime.rootfs($0) }))
+    try collect()
+  }
+
+  private func isDamaged(_ files: SandboxFiles) -> Bool {
+    do {
+      _ = try files.record()
+      return false
+    } catch { return true }
+  }
+
+  /// Removes shared root file systems that no sandbox has any more; with a damaged sandbox nobody knows.
+  private func collect() throws {
+    var used: Set<String> = []
+    for files in try registry.all() {
+      do { used.insert(try SandboxRuntime.rootfs(files)) } catch { return }
+    }
+    try registry.store.collect(used: used)
   }
 }
