@@ -291,7 +291,8 @@ def test_a_fence_that_was_changed_is_found(lab, containers):
         (inside, "flush chain inet nemoshell forward", "chain forward"),
         (inside, "delete table arp nemoshell", "table arp nemoshell is not there"),
         (inside, "delete table inet nemoshell", "table inet nemoshell is not there"),
-        (host, "insert rule netdev nemoshell_host nemo0 accept", "chain nemo0"),
+        (host, "insert rule netdev nemoshell_host_0 entrance accept", "chain entrance"),
+        (host, "delete table netdev nemoshell_host_0", "table netdev nemoshell_host_0 is not there"),
         (host, "flush chain inet nemoshell_host answers", "chain answers"),
         (host, "flush chain inet nemoshell_host postrouting", "chain postrouting"),
     ]

@@ -34,22 +34,6 @@ extension Netlink {
     return Comment.text(reply.attributes(after: 4)[NFTA_TABLE_USERDATA])
   }
 
-  /// The chain with its rules; nil where there is none.
-  public mutating func chain(_ family: Ruleset.Family, table: String, _ name: String) throws(Failure) -> Ruleset.Chain?
-  {
-    let message = Netlink.request(
-      NFT_MSG_GETCHAIN, family,
-      [
-        Attribute(NFTA_CHAIN_TABLE, text: table),
-        Attribute(NFTA_CHAIN_NAME, text: name),
-      ])
-    guard let reply = try find(message, missing: [ENOENT], "read chain", "\(family.name) \(table) \(name)"),
-      var chain = Ruleset.Chain(reply)
-    else { return nil }
-    chain.rules = try rules(family, table: table, chain: name).map(\.rule)
-    return chain
-  }
-
   private mutating func chains(_ family: Ruleset.Family, table: String) throws(Failure) -> [Ruleset.Chain] {
     let message = Netlink.request(NFT_MSG_GETCHAIN, family, [])
     return try list(message, missing: [ENOENT], "list the chains of table", "\(family.name) \(table)").filter {
