@@ -157,7 +157,7 @@ extension ContainerNetwork {
   /// Loads the filter at the host's end and this sandbox's rules in the shared table.
   private func loadHost(_ fence: HostFence, _ filter: inout Netlink) throws(Failure) {
     let shared = fence.shared
-    let loaded = try filter.table(.inet, shared.name)
+    let loaded = try filter.table(like: shared)
     try checkPorts(shared, loaded)
     var changes: [Netlink.FilterChange] = [
       .table(fence.entrance, replacing: false), .emptyTable(.inet, shared.name, comment: shared.comment),
@@ -212,10 +212,10 @@ extension ContainerNetwork {
   /// Compares the host's tables with what they must hold for this sandbox.
   func checkHost(_ fence: HostFence, _ host: inout NetworkSockets) throws(Failure) {
     let entrance = fence.entrance
-    let found = try host.filter.table(entrance.family, entrance.name)
+    let found = try host.filter.table(like: entrance)
     var difference = Ruleset([entrance]).difference(from: Ruleset(found.map { [$0] } ?? []))
     let shared = fence.shared
-    let loaded = try host.filter.table(.inet, shared.name)
+    let loaded = try host.filter.table(like: shared)
     for chain in shared.chains where difference == nil {
       difference = chain.missing(in: loaded?.chains.first { $0.name == chain.name })
     }

@@ -77,7 +77,7 @@ struct Teardown {
     if try !store.all().contains(where: { other in other.index.map { $0 != index && hasDevice($0) } ?? false }) {
       if try host.filter.tableComment(.inet, shared) != nil { changes.append(.noTable(.inet, shared)) }
     } else {
-      for rule in try host.filter.rules(.inet, table: shared, chain: nil) where rule.rule.comment == mark {
+      for rule in try host.filter.rules(.inet, table: shared) where rule.rule.comment == mark {
         changes.append(.noRule(.inet, table: shared, chain: rule.chain, handle: rule.handle))
       }
     }

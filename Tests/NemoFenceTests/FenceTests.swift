@@ -80,8 +80,8 @@ private func endpoint(_ text: String, _ ports: [ClosedRange<UInt16>], _ transpor
     found.tables.removeLast()
     #expect(wanted.difference(from: found) == "table arp nemoshell is not there")
     found = wanted
-    found.tables[0].chains.append(Ruleset.Chain("more", "filter", .output, priority: 0, drops: false, rules: []))
-    #expect(wanted.difference(from: found)?.contains("chain more should not be there") == true)
+    found.tables[0].hasMore = true
+    #expect(wanted.difference(from: found)?.contains("it holds more than its chains") == true)
     found = wanted
     found.tables[0].comment = "sandbox b"
     #expect(wanted.difference(from: found)?.contains("its comment") == true)
