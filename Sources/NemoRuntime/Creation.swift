@@ -20,6 +20,7 @@ struct Creation: ~Copyable {
   private let configurationBytes: [UInt8]
   /// The part of the configuration that `exec` needs.
   let forExec: [UInt8]
+  private let knownFilter: ConfigurationDocument.Filter?
   /// The program can tell the caller's service manager that it is ready.
   private let isNotified: Bool
 
@@ -31,11 +32,13 @@ struct Creation: ~Copyable {
     let path =
       options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
     let bytes = try Files.read(path, limit: StateStore.configurationLimit)
-    var (configuration, forExec) = try Configuration.parse(bytes, subject: path)
+    let root = try Files.absolute(context.root)
+    let document = try ConfigurationDocument(bytes, subject: path, root: root)
+    var configuration = document.configuration
     guard var process = configuration.process else {
       throw Failure("", "/process", reason: "is required to create a container")
     }
-    let store = try StateStore(path: Files.absolute(context.root), create: true)
+    let store = try StateStore(path: root, create: true)
     let procfs = try Procfs()
     let isNotified = NotifySocket.manager != nil
     if isNotified {
@@ -43,7 +46,8 @@ struct Creation: ~Copyable {
       process.env = ProcessSetup.merge([NotifySocket.variable], into: process.env)
     }
     self.configurationBytes = bytes
-    self.forExec = forExec
+    self.forExec = document.forExec
+    self.knownFilter = document.filter
     self.configuration = configuration
     self.process = process
     self.options = options
@@ -152,9 +156,9 @@ struct Creation: ~Copyable {
     let capabilities = Capabilities(process.capabilities, available: available, warnings: &warnings)
     var filter: SeccompProgram?
     if let profile = configuration.linux.seccomp {
-      let compiled = try store.filter(for: profile)
-      filter = compiled.program
-      warnings += compiled.warnings
+      let (program, filterWarnings) = if let knownFilter { knownFilter } else { try store.filter(for: profile) }
+      filter = program
+      warnings += filterWarnings
     }
     let landlock = try process.landlock.map { (landlock) throws(Failure) in try LandlockPlan(landlock) }
     if let warning = landlock?.warning { warnings.append(warning) }
