@@ -160,6 +160,43 @@ def test_same_profile_again_and_a_changed_one(runtime, bundle):
     assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EACCES"
 
 
+def test_cached_rules_belong_to_the_rest_of_their_profile(runtime, bundle):
+    """Rules whose filter is cached are not read again; what stands around them is."""
+    profile(bundle, rule("getppid"))
+    assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
+    bundle.config["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_KILL"
+    runtime.run(bundle).failed(code=128 + 31)
+    bundle.config["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_NOSUCH"
+    runtime.run(bundle).failed("/linux/seccomp/defaultAction", code=1)
+
+
+def test_cached_rules_hide_no_error(runtime, bundle):
+    """The text around and in the rules is what it was before, but for one place, which the error names."""
+    profile(bundle, rule("getppid"))
+    assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
+    bundle.save()
+    path = f"{bundle.path}/config.json"
+    with open(path) as f:
+        good = json.dumps(json.load(f), indent=1)
+    with open(path, "w") as f:
+        f.write(good)
+    runtime.call("run", "--bundle", bundle.path, runtime.new_id()).ok()  # now in the cache as it is written here
+    lines = good.splitlines()
+    names = next(i for i, line in enumerate(lines) if '"getppid"' in line)
+    last = len(lines)
+    for text, expected in (
+        (good.replace('"getppid"', '"getppid",'), f"line {names + 2}, column"),
+        (good.replace('"syscalls"', '"syscalls": [], "syscalls"'), "duplicate"),
+        (good[:-1], f"line {last}, column 0"),
+        (good + "}", f"line {last}, column 2"),
+        (good.replace('"SCMP_ACT_ERRNO"', '"SCMP_ACT_NOSUCH"'), "/linux/seccomp/syscalls/0/action"),
+    ):
+        assert text != good
+        with open(path, "w") as f:
+            f.write(text)
+        runtime.call("run", "--bundle", bundle.path, runtime.new_id()).failed(expected, code=1)
+
+
 @pytest.mark.parametrize("seccomp, pointer", [
     ({"defaultAction": "SCMP_ACT_NOSUCH"}, "defaultAction"), ({"syscalls": []}, "defaultAction"),
     ({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_NOSUCH"]}, "architectures/0"),

@@ -162,7 +162,8 @@ public struct StateStore: ~Copyable {
 
   /// The compiled filter of a profile whose rules were not read, when the cache below the root has it.
   func knownFilter(for profile: SeccompProfile) -> (program: SeccompProgram, warnings: [String])? {
-    guard let cache = try? Files.open(StateStore.seccompCachePath, StateStore.cacheFlags, at: root.raw) else { return nil }
+    let (path, flags) = (StateStore.seccompCachePath, StateStore.cacheFlags)
+    guard let cache = try? Files.open(path, flags, at: root.raw) else { return nil }
     return Seccomp.cached(profile, cache: cache.raw)
   }
 
