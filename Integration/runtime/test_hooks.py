@@ -147,6 +147,14 @@ def test_working_directory_is_the_root(runtime, bundle, shared, kind):
     assert open(f"{shared}/{kind}").read().strip() == "/"
 
 
+def test_working_directory_of_create_container_is_the_containers_root(runtime, bundle, shared):
+    """Not yet its `/`: the hook prepares the root file system, with the programs of the host."""
+    set_hooks(bundle, createContainer=hook(f"pwd > {shared}/pwd; touch made-here; test -e shared && echo mounts >> {shared}/pwd"))
+    runtime.run(bundle).ok()
+    assert open(f"{shared}/pwd").read().split() == [os.path.realpath(bundle.rootfs), "mounts"]
+    assert os.path.exists(f"{bundle.rootfs}/made-here")
+
+
 @pytest.mark.parametrize("kind", FATAL)
 def test_failure_ends_the_container(runtime, bundle, shared, kind):
     place = "/shared" if kind == "startContainer" else shared

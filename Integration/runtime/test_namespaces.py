@@ -113,7 +113,7 @@ def test_bad_paths(runtime, bundle, path, says):
 def test_without_a_mount_namespace(runtime, bundle):
     """A container that would pivot the host's root is refused."""
     bundle.without_namespace("mount")
-    runtime.create(bundle).failed("mount", code=1)
+    runtime.create(bundle).failed("/linux/namespaces", "a mount namespace of its own", code=1)
 
 
 # -- names

@@ -98,6 +98,11 @@ public struct MountOptions: Equatable, Sendable {
   /// crun: do not follow a symbolic link in the source.
   public var sourceNoFollow = false
 
+  /// A bind mount takes what is mounted below its source too.
+  public var copiesTree: Bool { recursiveBind || !bind }
+  /// A symbolic link as the source is meant itself.
+  public var keepsLink: Bool { copySymlink || sourceNoFollow }
+
   /// Sorts `options`; a name that no table knows goes to the file system as data.
   public init(_ options: [String]) {
     for option in options { add(option) }

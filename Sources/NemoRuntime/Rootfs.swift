@@ -35,12 +35,20 @@ struct Rootfs: ~Copyable {
 
   /// Mounts `mount` as config.json says.
   ///
-  /// - Parameter bound: the detached source of a bind mount, opened by the runtime; -1 for others.
-  func mount(_ mount: Mount, bound: Int32, cgroup: any CgroupManager) throws(Failure) {
+  /// - Parameters:
+  ///   - bound: the source of a bind mount.
+  ///   - mapIDs: has the ids of a detached tree mapped as the mount says.
+  func mount(
+    _ mount: Mount, bound: BindSource, cgroup: any CgroupManager, mapIDs: (Int32) throws(Failure) -> Void
+  ) throws(Failure) {
     do throws(Failure) {
       let options = MountOptions(mount.options)
-      if bound >= 0 {
-        try bind(mount, options, bound)
+      if case .detached(let tree) = bound {
+        try bind(mount, options, tree)
+      } else if case .inRoot(let path) = bound {
+        let tree = try detach(path, mount.source, options)
+        if mount.isIDMapped { try mapIDs(tree.raw) }
+        try bind(mount, options, tree.raw)
       } else if options.remount {
         try remount(mount, options)
       } else if mount.type == "cgroup" || mount.type == "cgroup2" {
@@ -62,6 +70,20 @@ struct Rootfs: ~Copyable {
     }
     return target
   }
+
+  /// A detached copy of what `path` below the root is now. As with a destination, what is reached in a file system of the kernel's
+  /// must have been named there: elsewhere than at its place it would be without its masks.
+  private func detach(_ path: String, _ source: String, _ options: MountOptions) throws(Failure) -> OwnedDescriptor {
+    let place = try RootDirectory.open(path, options.keepsLink ? O_PATH | O_NOFOLLOW : O_PATH, in: root.raw)
+    let magic = nemo_filesystem_magic(place.raw)
+    guard magic != Procfs.magic || path.hasPrefix("/proc"), magic != Rootfs.sysfsMagic || path.hasPrefix("/sys") else {
+      throw Failure("bind mount source", source, errno: .loop, reason: "a link leads it into the kernel's files")
+    }
+    return try MountTree.copy("", at: place.raw, recursive: options.copiesTree, subject: source)
+  }
+
+  /// SYSFS_MAGIC (statfs(2)).
+  private static let sysfsMagic: Int64 = 0x6265_6572
 
   private func bind(_ mount: Mount, _ options: MountOptions, _ tree: Int32) throws(Failure) {
     let source = try Files.status(of: tree, subject: mount.source)
