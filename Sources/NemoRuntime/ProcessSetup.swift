@@ -258,8 +258,11 @@ enum Executable {
     var status = stat()
     guard stat(path, &status) == 0 else { return Errno.current }
     if status.st_mode & S_IFMT == S_IFDIR { return .accessDenied }
-    guard faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 else { return Errno.current }
-    return nil
+    if faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 { return nil }
+    let errno = Errno.current
+    // A filter that is older than faccessat2(2) is in force already: execve(2) decides, unless nobody may.
+    guard errno == .notPermitted || errno == .notImplemented else { return errno }
+    return status.st_mode & 0o111 == 0 ? .accessDenied : nil
   }
 }
 

@@ -63,7 +63,7 @@ struct Rootfs: ~Copyable {
 
   /// The resolved destination. What is reached in a procfs must have been named there, where validation sees it: a link of the
   /// image that leads into it would hide what the kernel's files say (CVE-2019-16884).
-  private func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
+  func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
     let target = try RootDirectory.openOrCreate(path, asFile: asFile, in: root.raw)
     if nemo_filesystem_magic(target.raw) == Procfs.magic, !path.hasPrefix("/proc") {
       throw Failure("resolve destination", path, errno: .loop, reason: "it leads into a proc file system")
@@ -71,49 +71,10 @@ struct Rootfs: ~Copyable {
     return target
   }
 
-  /// A detached copy of what `path` below the root is now. As with a destination, what is reached in a file system of the kernel's
-  /// must have been named there: elsewhere than at its place it would be without its masks.
-  private func detach(_ path: String, _ source: String, _ options: MountOptions) throws(Failure) -> OwnedDescriptor {
-    let place = try RootDirectory.open(path, options.keepsLink ? O_PATH | O_NOFOLLOW : O_PATH, in: root.raw)
-    let magic = nemo_filesystem_magic(place.raw)
-    guard magic != Procfs.magic || path.hasPrefix("/proc"), magic != Rootfs.sysfsMagic || path.hasPrefix("/sys") else {
-      throw Failure("bind mount source", source, errno: .loop, reason: "a link leads it into the kernel's files")
-    }
-    return try MountTree.copy("", at: place.raw, recursive: options.copiesTree, subject: source)
-  }
-
-  /// SYSFS_MAGIC (statfs(2)).
-  private static let sysfsMagic: Int64 = 0x6265_6572
-
-  private func bind(_ mount: Mount, _ options: MountOptions, _ tree: Int32) throws(Failure) {
-    let source = try Files.status(of: tree, subject: mount.source)
-    let isDirectory = source.st_mode & S_IFMT == S_IFDIR
-    if options.copySymlink, source.st_mode & S_IFMT == S_IFLNK {
-      let link = try Files.readLink("", at: tree)
-      let place = try RootDirectory.openParent(mount.destination, in: root.raw)
-      guard symlinkat(link, place.directory.raw, place.name) == 0 || nemo_get_errno() == EEXIST else {
-        throw .last("symlink", mount.destination)
-      }
-      return
-    }
-    let inherited = MountOptions.propagationFlags[configuration.linux.rootfsPropagation] ?? 1 << 19 | 16384
-    let target = try destination(mount.destination, asFile: !isDirectory)
-    let covered = try Files.status(of: target.raw, subject: mount.destination)
-    if isDirectory != (covered.st_mode & S_IFMT == S_IFDIR) {
-      throw Failure(
-        "bind mount source", mount.source, errno: .notDirectory,
-        advice: "source and destination must both be files, or both directories")
-    }
-    try MountTree.change(
-      tree, AttributeChange(), recursive: true, propagation: inherited & ~16384, subject: mount.source)
-    try MountTree.attach(tree, to: target.raw, subject: mount.destination)
-    try finish(tree, mount, options, bindAttributes: options.attributes)
-  }
-
-  private func finish(_ fd: Int32, _ mount: Mount, _ options: MountOptions, bindAttributes: AttributeChange)
-    throws(Failure)
-  {
-    try MountTree.change(fd, bindAttributes, subject: mount.destination)
+  func finish(
+    _ fd: Int32, _ mount: Mount, _ options: MountOptions, attributes: AttributeChange = AttributeChange()
+  ) throws(Failure) {
+    try MountTree.change(fd, attributes, subject: mount.destination)
     try MountTree.change(fd, options.recursive, recursive: true, subject: mount.destination)
     for flag in options.propagation {
       try MountTree.change(
@@ -127,7 +88,7 @@ struct Rootfs: ~Copyable {
         "remount", reason: "options of the file system (\(options.data.joined(separator: ","))) cannot be changed")
     }
     let target = try RootDirectory.open(mount.destination, O_PATH, in: root.raw)
-    try finish(target.raw, mount, options, bindAttributes: options.attributes)
+    try finish(target.raw, mount, options, attributes: options.attributes)
   }
 
   /// Types whose instance is shared or has nothing below that `ro` could protect: the mount alone is read-only.
@@ -156,7 +117,7 @@ struct Rootfs: ~Copyable {
     try MountTree.attach(fd.raw, to: target.raw, subject: mount.destination)
     var rest = AttributeChange()
     if options.copyUp { rest.set = options.attributes.set & MountAttribute.readOnly }
-    try finish(fd.raw, mount, options, bindAttributes: rest)
+    try finish(fd.raw, mount, options, attributes: rest)
   }
 
   private func exists(_ path: String) -> Bool {
@@ -217,7 +178,7 @@ struct Rootfs: ~Copyable {
     }
     var seal = AttributeChange()
     seal.set = attributes & MountAttribute.readOnly
-    try finish(shell.raw, mount, options, bindAttributes: seal)
+    try finish(shell.raw, mount, options, attributes: seal)
   }
 
   /// Makes the working directory, as engines expect it to appear.
