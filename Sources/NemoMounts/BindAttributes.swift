@@ -28,7 +28,8 @@ extension MountOptions {
     var change = bindAttributes
     let lifted = present & change.clear & MountOptions.restrictions
     guard lifted & attributes.clear == 0 else {
-      throw Failure("change mount attributes", errno: .notPermitted, reason: "the options lift a restriction of the source")
+      throw Failure(
+        "change mount attributes", errno: .notPermitted, reason: "the options lift a restriction of the source")
     }
     change.set |= lifted
     change.clear &= ~lifted

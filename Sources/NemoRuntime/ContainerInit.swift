@@ -180,6 +180,10 @@ struct ContainerInit: ~Copyable {
     var protection = try PathProtection(root: rootfs.root.raw)
     for path in configuration.linux.readonlyPaths { try protection.makeReadOnly(path) }
     for path in configuration.linux.maskedPaths { try protection.mask(path) }
+    if plan.namespaces.sharedMounts >= 0 {
+      try rootfs.seal()
+      return try rootfs.enter(from: plan.namespaces.sharedMounts)
+    }
     if plan.noPivot { try OldRoot.hideKernelFiles(outside: plan.rootfs, procfs) }
     try rootfs.pivot(noPivot: plan.noPivot)
     try rootfs.seal()

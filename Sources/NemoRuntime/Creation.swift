@@ -71,9 +71,7 @@ struct Creation: ~Copyable {
     let cgroup: any CgroupManager =
       context.withoutCgroups ? NoCgroup() : try CgroupV1(cgroupsPath: resources.cgroupsPath, id: options.id)
     var namespaces = try NamespacePlan(resources.namespaces)
-    guard namespaces.isPrivate(.mount) else {
-      throw Failure("", "/linux/namespaces", reason: "a container needs a mount namespace of its own")
-    }
+    if namespaces.sharedMounts >= 0 { try checkSharedMounts(namespaces) }
     try refuseUnsupported()
     try namespaces.verifyUsers(resources, procfs)
     let setup = try processSetup(joinsUser: namespaces.joins(.user))
@@ -125,6 +123,21 @@ struct Creation: ~Copyable {
       try store.remove(directory)
     } catch {
       throw cause.within("\(error.message), while cleaning up after")
+    }
+  }
+
+  /// What a container cannot have in a mount namespace that it shares.
+  private func checkSharedMounts(_ namespaces: NamespacePlan) throws(Failure) {
+    guard !namespaces.isNew(.user) else {
+      throw Failure(
+        "", "/linux/namespaces", reason: "a new user namespace has no rights in a mount namespace that is not new")
+    }
+    let fixed = ["unbindable", "runbindable"]
+    for (index, mount) in configuration.mounts.enumerated() where mount.options.contains(where: fixed.contains) {
+      throw Failure("", "/mounts/\(index)/options", reason: "unbindable needs a new mount namespace")
+    }
+    guard !fixed.contains(configuration.linux.rootfsPropagation) else {
+      throw Failure("", "/linux/rootfsPropagation", reason: "unbindable needs a new mount namespace")
     }
   }
 

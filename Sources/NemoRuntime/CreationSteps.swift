@@ -65,9 +65,7 @@ extension Creation {
         try mapIDs(message)
         try channel.send(.proceed)
       case .mounted:
-        let state = plan.hookState("creating", pid)
-        try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
-        try HookRunner.run(configuration.hooks.createRuntime, kind: "createRuntime", state: state)
+        try runHooks(state: plan.hookState("creating", pid))
         try channel.send(.proceed)
       case .listener:
         guard let profile = configuration.linux.seccomp else { throw Failure("receive the seccomp listener") }
@@ -92,6 +90,13 @@ extension Creation {
       throw error
     }
     devices = consume transfer
+  }
+
+  private func runHooks(state: [UInt8]) throws(Failure) {
+    let bundle = try Files.open(options.bundle, O_PATH | O_DIRECTORY)
+    let hooks = configuration.hooks
+    try HookRunner.run(hooks.prestart, kind: "prestart", state: state, in: bundle.raw)
+    try HookRunner.run(hooks.createRuntime, kind: "createRuntime", state: state, in: bundle.raw)
   }
 
   /// Maps the ids of a bind mount's source that the process found in the root file system.

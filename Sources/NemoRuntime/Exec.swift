@@ -166,6 +166,7 @@ public struct Execution: ~Copyable {
   public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
     guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
     let pair = try Descriptors.socketPair()
+    let root = try sharedRoot(first)
     let unified = try cgroup.openForClone(making: false)
     defer { if unified >= 0 { close(unified) } }
     let outer = ChildProcess.clone(flags: 0, into: unified)
@@ -174,10 +175,11 @@ public struct Execution: ~Copyable {
       // The runtime's death then shows as a closed channel.
       close(pair.near.raw)
       ExecInit(
-        options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw,
+        options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw, root: root,
         channel: Channel(socket: pair.far.raw), console: console
       ).run()
     }
+    if root >= 0 { close(root) }
     var pid = outer
     let channel = pair.keepNear()
     do throws(Failure) {
@@ -194,6 +196,15 @@ public struct Execution: ~Copyable {
     }
     _ = Children.reap(outer)
     return ExecutedProcess(pid: pid, channel: channel)
+  }
+
+  /// The root of a container that shares its mount namespace, whose own root is another one; -1 for others.
+  private func sharedRoot(_ pid: Int32) throws(Failure) -> Int32 {
+    if linux.namespaces.contains(where: { $0.kind == .mount && $0.path.isEmpty }) { return -1 }
+    let root = try Files.open("\(pid)/root", O_PATH | O_DIRECTORY, at: container.procfs.root.raw)
+    // It was that of the container, and not of somebody who has its number now.
+    guard nemo_pidfd_send_signal(pidfd.raw, 0) == 0 else { throw container.wrongState("exec", .stopped) }
+    return root.take()
   }
 
   /// The namespaces in which the container's process differs from the runtime, as setns(2) flags.

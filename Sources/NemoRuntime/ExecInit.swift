@@ -10,6 +10,8 @@ struct ExecInit {
   let linux: LinuxConfiguration
   let namespaces: Int32
   let pidfd: Int32
+  /// The container's root where its mount namespace has another one, or -1.
+  let root: Int32
   let channel: Channel
   let console: Int32
 
@@ -45,6 +47,9 @@ struct ExecInit {
     if let affinity { try ProcessAttributes.setAffinity(affinity.final, subject: "/process/execCPUAffinity/final") }
     if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 {
       throw .last("join namespaces of container", options.id)
+    }
+    if root >= 0, fchdir(root) != 0 || chroot(".") != 0 || chdir("/") != 0 {
+      throw .last("enter the root of container", options.id)
     }
     try setup.closeForeign(keeping: [channel.socket, pidfd, console, labels])
     try cloneIntoPidNamespace()

@@ -206,6 +206,14 @@ struct Rootfs: ~Copyable {
     guard chdir("/") == 0 else { throw .last("chdir", "/") }
   }
 
+  /// Makes a copy of the finished tree the root of the process, which goes into mount namespace `shared`: nothing is mounted there, and
+  /// the copy, which is nobody's, ends with the last process in it.
+  func enter(from shared: Int32) throws(Failure) {
+    let tree = try MountTree.copy("", at: root.raw, recursive: true, subject: "/")
+    guard nemo_setns(shared, NamespaceKind.mount.flag) == 0 else { throw .last("join mount namespace") }
+    guard fchdir(tree.raw) == 0, chroot(".") == 0, chdir("/") == 0 else { throw .last("enter", "the root file system") }
+  }
+
   /// The last changes of the root mount: read-only, and the propagation that was asked for.
   func seal() throws(Failure) {
     for mount in configuration.mounts where isDev(mount) && mount.type != "bind" {
