@@ -55,7 +55,7 @@ let package = Package(
     .systemLibrary(name: "CJansson"),
     .systemLibrary(name: "CCap"),
     area("NemoKernel", ["CKernel"]),
-    area("NemoJSON", ["CJansson", "NemoKernel"]),
+    area("NemoJSON", ["CJansson", "CKernel", "NemoKernel"]),
     area("NemoOCI", ["NemoJSON", "NemoKernel"]),
     area("NemoCgroup", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),

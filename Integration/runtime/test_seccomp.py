@@ -7,7 +7,7 @@ import platform
 import pytest
 
 from harness import DescriptorSocket
-from inside import field, look, sleeper
+from inside import field, look, sleeper, write
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="uses x86-64 call numbers")
 
@@ -114,6 +114,23 @@ def test_numbers_nobody_knows_answer_enosys(runtime, bundle):
     for number, name in ((UNKNOWN, "ENOSYS"), (GETPPID, "EPERM")):
         bundle.config["process"]["args"] = ["/bin/probe", "syscall", str(number)]
         assert runtime.run(bundle).out.strip() == name
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_profile_older_than_the_calls(runtime, bundle, early):
+    """Without no_new_privs the filter is in force before the program is found: that must not take calls which profiles of some years
+    ago answer with EPERM."""
+    profile(bundle, rule("faccessat2", "openat2", "close_range", "statx", "clone3", "execveat", "fchmodat2", "pidfd_open"))
+    bundle.config["process"]["noNewPrivileges"] = not early
+    assert look(runtime, bundle, "/bin/echo by path; echo by name") == "by path\nby name"
+    bundle.config["process"]["args"] = ["id", "-u"]
+    bundle.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    assert runtime.run(bundle).ok().out == "1000\n"
+    id = sleeper(runtime, bundle)
+    assert runtime.exec(id, "id", "-u").ok().out == "1000\n"
+    write(f"{bundle.rootfs}/bin/plain", "no program", 0o644)
+    runtime.exec(id, "/bin/plain").failed("permission denied", code=255)
+    runtime.exec(id, "/bin/nosuch").failed("no such file or directory", code=255)
 
 
 def test_architectures(runtime, bundle):

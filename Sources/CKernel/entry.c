@@ -19,13 +19,11 @@
 
 enum { PAGE = 4096, EMPTY_PATH = 0x1000, CLONE_TREE = 1, READ_ONLY = 1 };
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
+#ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
-// Bytes of text and of data that the verbs use.
-enum { HOT_TEXT = 640 << 10, HOT_DATA = 128 << 10 };
+enum { HOT_DATA = 128 << 10 };
 
 #define RAW __attribute__((no_builtin, no_stack_protector, noinline)) static
 
@@ -96,23 +94,13 @@ RAW int map_again(const Elf64_Phdr *segment, uintptr_t base, long file) {
   return 1;
 }
 
-// Faults of one page each, for pages that every verb touches, are dearer than one call for all of them. Failing, or a kernel before
-// Linux 5.14, changes nothing.
-RAW void touch(uintptr_t start, uintptr_t end, int advice) {
-  start &= -PAGE;
-  if (end > start) call(SYS_madvise, (long)start, (long)((end - start + PAGE - 1) & -PAGE), advice, 0, 0, 0);
-}
-
-// The functions in the order of their use come first in the text (nemoshell.order), the variables first in the writable data, before
-// the constants that Swift puts there.
-RAW void touch_used(const Elf64_Phdr *segment, uintptr_t base) {
-  uintptr_t start = base + segment->p_vaddr, end = start + segment->p_filesz;
-  if (segment->p_flags & PF_X) {
-    touch(start, end - start > HOT_TEXT ? start + HOT_TEXT : end, MADV_POPULATE_READ);
-  } else if (segment->p_flags & PF_W) {
-    touch(start, end - start > HOT_DATA ? start + HOT_DATA : end, MADV_POPULATE_WRITE);
-    touch((end + PAGE - 1) & -PAGE, start + segment->p_memsz, MADV_POPULATE_WRITE);
-  }
+// A fault for each page that relocation and every verb write is dearer than one call for all of them: the writable data's first pages,
+// before the constants that Swift puts there. Failing, or a kernel before Linux 5.14, changes nothing.
+RAW void touch_data(const Elf64_Phdr *segment, uintptr_t base) {
+  if (!(segment->p_flags & PF_W)) return;
+  uintptr_t start = (base + segment->p_vaddr) & -PAGE;
+  uintptr_t size = segment->p_filesz > HOT_DATA ? HOT_DATA : segment->p_filesz & -PAGE;
+  call(SYS_madvise, (long)start, (long)size, MADV_POPULATE_WRITE, 0, 0, 0);
 }
 
 RAW int is_loaded(const Elf64_Phdr *segment) { return segment->p_type == PT_LOAD && segment->p_filesz > 0; }
@@ -131,7 +119,7 @@ RAW void become(long file, char **arguments, char **environment, uintptr_t stack
       call(SYS_write, 2, (long)text, sizeof text - 1, 0, 0, 0);
       call(SYS_exit_group, 1, 0, 0, 0, 0, 0);
     }
-    touch_used(segment, base);
+    touch_data(segment, base);
     uintptr_t start = base + segment->p_vaddr, end = start + segment->p_filesz;
     if (segment->p_flags & PF_X) map.start_code = start, map.end_code = end;
     if (segment->p_flags & PF_W) map.start_data = start, map.end_data = end;

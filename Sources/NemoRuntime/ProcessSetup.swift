@@ -213,7 +213,7 @@ struct ProcessSetup {
 /// namespace does not matter.
 enum OOMScore {
   static func set(_ score: Int, of pid: Int32, _ procfs: borrowing Procfs) throws(Failure) {
-    let file = "\(pid)/oom_score_adj"
+    let file = String(decimal: pid) + "/oom_score_adj"
     do throws(Failure) {
       try procfs.write(String(score), to: file)
     } catch {
@@ -258,8 +258,11 @@ enum Executable {
     var status = stat()
     guard stat(path, &status) == 0 else { return Errno.current }
     if status.st_mode & S_IFMT == S_IFDIR { return .accessDenied }
-    guard faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 else { return Errno.current }
-    return nil
+    if faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 { return nil }
+    let errno = Errno.current
+    // A filter that is older than faccessat2(2) is in force already: execve(2) decides, unless nobody may.
+    guard errno == .notPermitted || errno == .notImplemented else { return errno }
+    return status.st_mode & 0o111 == 0 ? .accessDenied : nil
   }
 }
 
