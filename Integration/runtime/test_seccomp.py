@@ -133,6 +133,14 @@ def test_a_profile_older_than_the_calls(runtime, bundle, early):
     runtime.exec(id, "/bin/nosuch").failed("no such file or directory", code=255)
 
 
+def test_a_profile_that_forbids_what_the_start_needs(runtime, bundle):
+    """The error names what was refused; it is no sign of an escape."""
+    profile(bundle, rule("getcwd"))
+    bundle.config["process"]["noNewPrivileges"] = False
+    r = runtime.create(bundle).failed("working directory", "operation not permitted", code=1)
+    assert "breakout" not in r.err
+
+
 def test_architectures(runtime, bundle):
     profile(bundle, rule("getppid"), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"])
     assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"

@@ -145,7 +145,10 @@ struct ProcessSetup {
       throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed")
     }
     var buffer = [CChar](repeating: 0, count: 4097)
-    guard getcwd(&buffer, buffer.count) != nil, buffer[0] == 0x2f else {
+    let isKnown = getcwd(&buffer, buffer.count) != nil
+    // ENOENT: it is nowhere below the root. Anything else, such as the answer of a filter, says nothing about it.
+    guard isKnown || Errno.current == .noEntry else { throw .last("find out the working directory", process.cwd) }
+    guard isKnown, buffer[0] == 0x2f else {
       throw Failure(
         "chdir", process.cwd,
         reason:
