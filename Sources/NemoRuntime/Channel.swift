@@ -8,7 +8,7 @@ import NemoKernel
 /// ```
 ///   runtime                      container's process
 ///      | -- mapped -------------->|   user namespace maps are written (only with a new user namespace)
-///      | -- cgroup + fds -------->|   join by writing "0" to each (after the network devices, when there are some)
+///      | -- cgroup + fds -------->|   join by writing "0" to each (after network devices, if any; with `exec` it has them)
 ///      |<------- network + fds ---|   only with network devices: the namespaces are made
 ///      | -- proceed ------------->|   the devices are in
 ///      |<------- source + fd -----|   for each idmapped bind mount whose source lies in the root file system
