@@ -19,7 +19,7 @@ let hot =
   strict + [
     .unsafeFlags([
       "-Xfrontend", "-disable-implicit-string-processing-module-import",
-      "-Xfrontend", "-disable-implicit-concurrency-module-import",
+      "-Xfrontend", "-disable-implicit-concurrency-module-import", "-Xfrontend", "-disable-concrete-type-metadata-mangled-name-accessors",
     ])
   ]
 
@@ -63,7 +63,7 @@ let package = Package(
     .systemLibrary(name: "CCap"),
     .systemLibrary(name: "CMnl"),
     area("NemoKernel", ["CKernel"]),
-    area("NemoJSON", ["CJansson", "NemoKernel"]),
+    area("NemoJSON", ["CJansson", "CKernel", "NemoKernel"]),
     area("NemoOCI", ["NemoJSON", "NemoKernel"]),
     area("NemoCgroup", ["NemoOCI", "NemoJSON", "NemoKernel"]),
     area("NemoSeccomp", ["CSeccomp", "NemoOCI", "NemoJSON", "NemoKernel"]),

@@ -255,8 +255,7 @@ class Sandboxes:
     def tear_fence(self, id):
         """Takes every filter of the sandbox away, as its operator could: shows what works without."""
         self.inside(id, "nft", "flush", "ruleset", check=True)
-        self.lab.at("host", "nft", "flush", "table", "netdev", "nemoshell_host", check=True)
-        chains = self.lab.at("host", "nft", "list", "chains", "netdev", check=True).out
-        for device in [line.split()[1] for line in chains.splitlines() if "chain nemo" in line]:
-            self.lab.at("host", "nft", "delete", "chain", "netdev", "nemoshell_host", device, check=True)
+        tables = self.lab.at("host", "nft", "list", "tables", "netdev", check=True).out
+        for name in [line.split()[2] for line in tables.splitlines()]:
+            self.lab.at("host", "nft", "delete", "table", "netdev", name, check=True)
         self.lab.at("host", "nft", "flush", "chain", "inet", "nemoshell_host", "answers", check=True)

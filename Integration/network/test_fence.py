@@ -77,7 +77,7 @@ def test_forged_frames_do_not_leave_the_cable(sandboxes, what):
 
     words = ["frame", "eth0", "0a:6e:00:00:00:00", source, to, protocol, source_port, port]
     assert sandboxes.dial_in(id, *words) == "ok" and seen() == 0
-    chain = sandboxes.lab.at("host", "nft", "list", "chain", "netdev", "nemoshell_host", "nemo0", check=True).out
+    chain = sandboxes.lab.at("host", "nft", "list", "chain", "netdev", "nemoshell_host_0", "entrance", check=True).out
     assert [line for line in chain.splitlines() if " drop " in line and "packets 1 " in line], chain
     sandboxes.tear_fence(id)
     assert sandboxes.dial_in(id, *words) == "ok" and seen() == 1

@@ -2,9 +2,11 @@ import NemoPolicy
 
 /// What one sandbox of mode `veth` has on the host: an address of the pool, a device, and rules in nemoshell's own tables.
 public struct HostFence: Sendable, Hashable {
-  /// The name of the tables in the host's namespace.
+  /// The name of the table in the host's namespace that all sandboxes share.
   public static let tableName = "nemoshell_host"
-  /// The comment of those tables.
+  /// The name of the table of the pair number `index`.
+  public static func tableName(_ index: Int) -> String { tableName + "_" + String(index) }
+  /// The comment of the shared table.
   public static let tableComment = "nemoshell"
   /// How devices begin.
   public static let devicePrefix = "nemo"
@@ -44,7 +46,15 @@ public struct HostFence: Sendable, Hashable {
   private var mark: String { FenceConfiguration.mark(id) }
 
   /// The filter at the entrance of the host's end, in family netdev: what a program with raw sockets makes up, it cannot get past.
-  public var entrance: Ruleset.Chain {
+  ///
+  /// A table of its own: with every change the kernel checks the whole table.
+  public var entrance: Ruleset.Table {
+    let chain = Ruleset.Chain(
+      "entrance", "filter", .prerouting, priority: 0, drops: true, device: device, rules: entranceRules)
+    return Ruleset.Table(.netdev, Self.tableName(index), comment: mark, chains: [chain])
+  }
+
+  private var entranceRules: [Ruleset.Rule] {
     var rules: [Ruleset.Rule] = []
     for family in families {
       let own = addresses.sandbox[family]
@@ -65,8 +75,7 @@ public struct HostFence: Sendable, Hashable {
         }
       }
     }
-    rules.append(Ruleset.Rule("refused", [.counter, .drop]))
-    return Ruleset.Chain(device, "filter", .prerouting, priority: 0, drops: true, device: device, rules: rules)
+    return rules + [Ruleset.Rule("refused", [.counter, .drop])]
   }
 
   /// What all sandboxes share, with this one's rules marked by its name: published ports, and the host's address for what leaves.

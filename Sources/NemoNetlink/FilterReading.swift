@@ -18,54 +18,50 @@ public struct LoadedRule: Sendable, Hashable {
 }
 
 extension Netlink {
-  /// The table, whole, as it is at one moment; nil where there is none.
-  public mutating func table(_ family: Ruleset.Family, _ name: String) throws(Failure) -> Ruleset.Table? {
-    guard let comment = try tableComment(family, name) else { return nil }
-    var chains = try chains(family, table: name)
-    let loaded = try rules(family, table: name, chain: nil)
-    for index in chains.indices { chains[index].rules = loaded.filter { $0.chain == chains[index].name }.map(\.rule) }
-    return Ruleset.Table(family, name, comment: comment, chains: chains)
+  /// The table of that name with those of its chains that `wanted` has, and whether it holds more; nil where there is none.
+  ///
+  /// What is asked for by name is found at once, however many tables others have.
+  public mutating func table(like wanted: Ruleset.Table) throws(Failure) -> Ruleset.Table? {
+    guard let (comment, parts) = try header(wanted.family, wanted.name) else { return nil }
+    var found = Ruleset.Table(wanted.family, wanted.name, comment: comment, chains: [])
+    let loaded = try rules(wanted.family, table: wanted.name)
+    for name in wanted.chains.map(\.name) {
+      guard var chain = try chain(wanted.family, table: wanted.name, name) else { continue }
+      chain.rules = loaded.filter { $0.chain == name }.map(\.rule)
+      found.chains.append(chain)
+    }
+    found.hasMore = parts != found.chains.count
+    return found
   }
 
   /// The table's comment; nil where there is no such table.
   public mutating func tableComment(_ family: Ruleset.Family, _ name: String) throws(Failure) -> String? {
+    try header(family, name)?.comment
+  }
+
+  /// The table's comment, and how many chains, sets and other things it holds.
+  private mutating func header(_ family: Ruleset.Family, _ name: String) throws(Failure) -> (
+    comment: String, parts: Int
+  )? {
     let message = Netlink.request(NFT_MSG_GETTABLE, family, [Attribute(NFTA_TABLE_NAME, text: name)])
     guard let reply = try find(message, missing: [ENOENT], "read table", "\(family.name) \(name)") else { return nil }
-    return Comment.text(reply.attributes(after: 4)[NFTA_TABLE_USERDATA])
+    let attributes = reply.attributes(after: 4)
+    return (Comment.text(attributes[NFTA_TABLE_USERDATA]), Int(attributes[NFTA_TABLE_USE]?.bigEndianNumber ?? 0))
   }
 
-  /// The chain with its rules; nil where there is none.
-  public mutating func chain(_ family: Ruleset.Family, table: String, _ name: String) throws(Failure) -> Ruleset.Chain?
+  private mutating func chain(_ family: Ruleset.Family, table: String, _ name: String) throws(Failure) -> Ruleset.Chain?
   {
-    let message = Netlink.request(
-      NFT_MSG_GETCHAIN, family,
-      [
-        Attribute(NFTA_CHAIN_TABLE, text: table),
-        Attribute(NFTA_CHAIN_NAME, text: name),
-      ])
-    guard let reply = try find(message, missing: [ENOENT], "read chain", "\(family.name) \(table) \(name)"),
-      var chain = Ruleset.Chain(reply)
-    else { return nil }
-    chain.rules = try rules(family, table: table, chain: name).map(\.rule)
-    return chain
+    let key = [Attribute(NFTA_CHAIN_TABLE, text: table), Attribute(NFTA_CHAIN_NAME, text: name)]
+    let message = Netlink.request(NFT_MSG_GETCHAIN, family, key)
+    return try find(message, missing: [ENOENT], "read chain", "\(family.name) \(table) \(name)").flatMap(
+      Ruleset.Chain.init)
   }
 
-  private mutating func chains(_ family: Ruleset.Family, table: String) throws(Failure) -> [Ruleset.Chain] {
-    let message = Netlink.request(NFT_MSG_GETCHAIN, family, [])
-    return try list(message, missing: [ENOENT], "list the chains of table", "\(family.name) \(table)").filter {
-      $0.attributes(after: 4)[NFTA_CHAIN_TABLE]?.text == table
-    }.compactMap(Ruleset.Chain.init)
-  }
-
-  /// The rules of a table, or of one of its chains, with their counters; none where there is no such table.
-  public mutating func rules(_ family: Ruleset.Family, table: String, chain: String?) throws(Failure) -> [LoadedRule] {
-    let key = [Attribute(NFTA_RULE_TABLE, text: table)]
-    let message = Netlink.request(
-      NFT_MSG_GETRULE, family,
-      key + (chain.map { [Attribute(NFTA_RULE_CHAIN, text: $0)] } ?? []))
+  /// The rules of a table with their counters; none where there is no such table.
+  public mutating func rules(_ family: Ruleset.Family, table: String) throws(Failure) -> [LoadedRule] {
+    let message = Netlink.request(NFT_MSG_GETRULE, family, [Attribute(NFTA_RULE_TABLE, text: table)])
     return try list(message, missing: [ENOENT], "list the rules of table", "\(family.name) \(table)").compactMap(
-      LoadedRule.init
-    ).filter { chain == nil || $0.chain == chain }
+      LoadedRule.init)
   }
 
   private static func request(_ message: nf_tables_msg_types, _ family: Ruleset.Family, _ attributes: [Attribute])

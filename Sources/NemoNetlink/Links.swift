@@ -94,13 +94,33 @@ extension Netlink {
     } catch  where error.errno?.rawValue == ENODEV { return }
   }
 
-  /// Brings a device up, with a note on it for people (`ip link` shows it as alias).
-  public mutating func bringUp(_ link: NetworkLink, note: String = "") throws(Failure) {
+  /// Settles what a device is to be before it is up: a note on it for people (`ip link` shows it as alias), no IPv6 address of its own
+  /// making, and whether packets for 127.0.0.0/8 may pass through it.
+  public mutating func prepare(_ link: NetworkLink, note: String, routesLoopback: Bool) throws(Failure) {
+    let none: UInt8 = 1  // IN6_ADDR_GEN_MODE_NONE
+    let ipv6 = Attribute(UInt16(AF_INET6), nesting: Attribute(UInt16(IFLA_INET6_ADDR_GEN_MODE), [none]))
+    let localnet = Attribute(UInt16(IPV4_DEVCONF_ROUTE_LOCALNET), native: UInt32(routesLoopback ? 1 : 0))
+    let ipv4 = Attribute(UInt16(AF_INET), nesting: Attribute(UInt16(IFLA_INET_CONF), nesting: localnet))
+    let alias = Attribute(UInt16(IFLA_IFALIAS), Array(note.utf8))
+    let message = { (families: [Attribute]) in
+      Message(
+        UInt16(RTM_NEWLINK), fixed: Netlink.link(link.index),
+        [alias, Attribute(UInt16(IFLA_AF_SPEC), nesting: families)])
+    }
+    do throws(Failure) { try change(message([ipv4, ipv6]), "prepare network device", link.name) } catch
+      where
+      error.errno?.rawValue == EAFNOSUPPORT
+    {
+      // A kernel without IPv6.
+      try change(message([ipv4]), "prepare network device", link.name)
+    }
+  }
+
+  /// Brings a device up.
+  public mutating func bringUp(_ link: NetworkLink) throws(Failure) {
     let up: UInt32 = 1
-    let attributes = note.isEmpty ? [] : [Attribute(UInt16(IFLA_IFALIAS), Array(note.utf8))]
     try change(
-      Message(UInt16(RTM_NEWLINK), fixed: Netlink.link(link.index, flags: up), attributes), "bring up network device",
-      link.name)
+      Message(UInt16(RTM_NEWLINK), fixed: Netlink.link(link.index, flags: up)), "bring up network device", link.name)
   }
 }
 

@@ -17,8 +17,6 @@ extension Netlink {
     case rule(Ruleset.Family, table: String, chain: String, Ruleset.Rule)
     /// No longer that table.
     case noTable(Ruleset.Family, String)
-    /// No longer that chain, with its rules.
-    case noChain(Ruleset.Family, table: String, String)
     /// No longer that rule.
     case noRule(Ruleset.Family, table: String, chain: String, handle: UInt64)
   }
@@ -60,7 +58,6 @@ extension Netlink {
     case .rule(let family, let table, let chain, let rule): return [newRule(family, table, chain, rule)]
     case .noTable(let family, let name):
       return [message(NFT_MSG_DELTABLE, family, 0, [Attribute(NFTA_TABLE_NAME, text: name)])]
-    case .noChain(let family, let table, let name): return [message(NFT_MSG_DELCHAIN, family, 0, chainKey(table, name))]
     case .noRule(let family, let table, let chain, let handle):
       return [
         message(

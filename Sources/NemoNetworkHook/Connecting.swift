@@ -11,6 +11,8 @@ extension ContainerNetwork {
   static let insideDevice = "eth0"
   /// Numbers that are tried before the pool counts as taken by others.
   static let triedAddresses = 64
+  /// Leases that a setup looks at, whether their sandboxes still live.
+  static let examinedLeases = 16
 
   /// Makes the pair, the host's rules, addresses and routes, and reads back what was loaded.
   func connect(
@@ -29,7 +31,6 @@ extension ContainerNetwork {
     do throws(Failure) {
       let ends = try makePair(fence, mtu: mtu, in: namespace, &host.routing, &inside.routing)
       try loadHost(fence, &host.filter)
-      try setParameters(fence, home, namespace)
       try giveAddresses(fence, ends.host, ends.inside, &host.routing, &inside.routing)
       try checkHost(fence, &host)
     } catch {
@@ -70,29 +71,40 @@ extension ContainerNetwork {
     }
   }
 
-  /// Takes away what dead sandboxes left; returns the numbers that are in use.
+  /// Takes away what dead sandboxes left; returns the numbers that are in use. Of many leases only some are looked at, other ones by
+  /// every setup, so that the thousandth costs what the first does; when none is free, all.
   private func reclaim(_ store: borrowing LeaseStore, boot: String, home: String, _ host: inout NetworkSockets)
     throws(Failure) -> Set<Int>
   {
-    var taken: Set<Int> = []
-    for (index, id) in try store.all() {
-      guard let index else { continue }
-      // A device goes a moment after its sandbox's namespace. Without one, nothing of this host's can be in use.
-      if !Teardown.hasDevice(index) {
-        let lease = try store.read(index, id)
-        if lease.boot != boot || lease.host == home {
-          try Teardown.remove(lease, store, &host)
-          continue
-        }
-      }
-      guard id != state.id else {
+    let leases = try store.all().filter { $0.index != nil }
+    let isFull = leases.count >= configuration.pool.count
+    let start = isFull || leases.isEmpty ? 0 : Int(getpid()) % leases.count
+    let count = isFull ? leases.count : ContainerNetwork.examinedLeases
+    var taken = Set(leases.compactMap(\.index))
+    for (offset, lease) in leases.enumerated() {
+      guard let index = lease.index else { continue }
+      let isDue = (offset - start + leases.count) % leases.count < count || lease.id == state.id
+      if isDue, try removeIfDead(index, lease.id, store, boot: boot, home: home, &host) {
+        taken.remove(index)
+      } else if lease.id == state.id {
         throw Failure(
-          "set up the network", id, reason: "a sandbox of that name has a network already",
+          "set up the network", state.id, reason: "a sandbox of that name has a network already",
           advice: "delete it first, or choose another name")
       }
-      taken.insert(index)
     }
     return taken
+  }
+
+  /// A device goes a moment after its sandbox's namespace. Without one, nothing of this host's can be in use.
+  private func removeIfDead(
+    _ index: Int, _ id: String, _ store: borrowing LeaseStore, boot: String, home: String,
+    _ host: inout NetworkSockets
+  ) throws(Failure) -> Bool {
+    guard !Teardown.hasDevice(index) else { return false }
+    let lease = try store.read(index, id)
+    guard lease.boot != boot || lease.host == home else { return false }
+    try Teardown.remove(lease, store, &host)
+    return true
   }
 
   /// The lowest number whose addresses are nobody's on this host, and the size of the largest packet on its way out.
@@ -145,12 +157,10 @@ extension ContainerNetwork {
   /// Loads the filter at the host's end and this sandbox's rules in the shared table.
   private func loadHost(_ fence: HostFence, _ filter: inout Netlink) throws(Failure) {
     let shared = fence.shared
-    let loaded = try filter.table(.inet, shared.name)
+    let loaded = try filter.table(like: shared)
     try checkPorts(shared, loaded)
     var changes: [Netlink.FilterChange] = [
-      .emptyTable(.netdev, HostFence.tableName, comment: HostFence.tableComment),
-      .chain(.netdev, table: HostFence.tableName, fence.entrance),
-      .emptyTable(.inet, shared.name, comment: shared.comment),
+      .table(fence.entrance, replacing: false), .emptyTable(.inet, shared.name, comment: shared.comment),
     ]
     for chain in shared.chains {
       // To make a chain again that is there would cost the kernel a grace period.
@@ -178,27 +188,15 @@ extension ContainerNetwork {
     }
   }
 
-  private func setParameters(
-    _ fence: HostFence, _ home: borrowing NetworkNamespace, _ namespace: borrowing NetworkNamespace
-  ) throws(Failure) {
-    // No address of its own making, no advertised route; without need, no IPv6 at all.
-    let quiet = { (device: String) throws(Failure) in
-      try NetworkParameters.set("ipv6/conf/\(device)/addr_gen_mode", 1)
-      try NetworkParameters.set("ipv6/conf/\(device)/accept_ra", 0)
-      if !fence.usesIPv6 { try NetworkParameters.set("ipv6/conf/\(device)/disable_ipv6", 1) }
-    }
-    try quiet(fence.device)
-    try namespace.inside(from: home) { () throws(Failure) in try quiet(ContainerNetwork.insideDevice) }
-    if configuration.ports.contains(where: { SpecialAddresses.kind($0.address) == "loopback" }) {
-      // Connections to a port of 127.0.0.1 may leave through this device; what comes in for 127.0.0.0/8 is dropped at its entrance.
-      try NetworkParameters.set("ipv4/conf/\(fence.device)/route_localnet", 1)
-    }
-  }
-
   private func giveAddresses(
     _ fence: HostFence, _ outer: NetworkLink, _ inner: NetworkLink, _ host: inout Netlink, _ inside: inout Netlink
   ) throws(Failure) {
-    try host.bringUp(outer, note: FenceConfiguration.mark(state.id))
+    // Connections to a port of 127.0.0.1 may leave through this device; what comes in for 127.0.0.0/8 is dropped at its entrance.
+    let routesLoopback = configuration.ports.contains { SpecialAddresses.kind($0.address) == "loopback" }
+    let mark = FenceConfiguration.mark(state.id)
+    try host.prepare(outer, note: mark, routesLoopback: routesLoopback)
+    try inside.prepare(inner, note: mark, routesLoopback: false)
+    try host.bringUp(outer)
     try inside.bringUp(inner)
     for family in fence.usesIPv6 ? [0, 1] : [0] {
       let gateway = fence.addresses.host[family]
@@ -213,13 +211,11 @@ extension ContainerNetwork {
 
   /// Compares the host's tables with what they must hold for this sandbox.
   func checkHost(_ fence: HostFence, _ host: inout NetworkSockets) throws(Failure) {
-    let wanted = fence.entrance
-    guard let found = try host.filter.chain(.netdev, table: HostFence.tableName, wanted.name) else {
-      throw Failure("read the packet filter back", state.id, reason: "chain \(wanted.name) is not there")
-    }
-    var difference = wanted.difference(from: found).map { "chain \(wanted.name): \($0)" }
+    let entrance = fence.entrance
+    let found = try host.filter.table(like: entrance)
+    var difference = Ruleset([entrance]).difference(from: Ruleset(found.map { [$0] } ?? []))
     let shared = fence.shared
-    let loaded = try host.filter.table(.inet, shared.name)
+    let loaded = try host.filter.table(like: shared)
     for chain in shared.chains where difference == nil {
       difference = chain.missing(in: loaded?.chains.first { $0.name == chain.name })
     }

@@ -58,9 +58,5 @@ struct NetworkSockets: ~Copyable {
 
 /// Kernel parameters of the caller's network namespace.
 enum NetworkParameters {
-  static func set(_ name: String, _ value: Int) throws(Failure) {
-    try Files.write("\(value)\n", to: "/proc/sys/net/\(name)")
-  }
-
   static func isOn(_ name: String) throws(Failure) -> Bool { try Files.readText("/proc/sys/net/\(name)") != "0" }
 }

@@ -107,7 +107,7 @@ struct ContainerNetwork {
     let wanted = configuration.sandboxRuleset(id: state.id)
     var found = Ruleset([])
     for table in wanted.tables {
-      if let table = try filter.table(table.family, table.name) { found.tables.append(table) }
+      if let table = try filter.table(like: table) { found.tables.append(table) }
     }
     if let difference = wanted.difference(from: found) {
       throw Failure("read the packet filter back", state.id, reason: difference)

@@ -59,7 +59,7 @@ struct Teardown {
     try store.remove(lease)
   }
 
-  /// Takes away the device, the rules, and with the last sandbox the tables; the lease last, so that it can be done again.
+  /// Takes away the device, the rules, and with the last sandbox the shared table; the lease last, so that it can be done again.
   static func remove(_ lease: Lease, _ store: borrowing LeaseStore, _ host: inout NetworkSockets) throws(Failure) {
     guard let index = lease.index else { return }
     let device = HostFence.devicePrefix + String(index)
@@ -70,19 +70,15 @@ struct Teardown {
     {
       try host.routing.delete(link)
     }
-    let name = HostFence.tableName
-    let isLast = try !store.all().contains { other in other.index.map { $0 != index && hasDevice($0) } ?? false }
     var changes: [Netlink.FilterChange] = []
-    if isLast {
-      for family in [Ruleset.Family.netdev, .inet] where try host.filter.tableComment(family, name) != nil {
-        changes.append(.noTable(family, name))
-      }
+    let own = HostFence.tableName(index)
+    if try host.filter.tableComment(.netdev, own) != nil { changes.append(.noTable(.netdev, own)) }
+    let shared = HostFence.tableName
+    if try !store.all().contains(where: { other in other.index.map { $0 != index && hasDevice($0) } ?? false }) {
+      if try host.filter.tableComment(.inet, shared) != nil { changes.append(.noTable(.inet, shared)) }
     } else {
-      if try host.filter.chain(.netdev, table: name, device) != nil {
-        changes.append(.noChain(.netdev, table: name, device))
-      }
-      for rule in try host.filter.rules(.inet, table: name, chain: nil) where rule.rule.comment == mark {
-        changes.append(.noRule(.inet, table: name, chain: rule.chain, handle: rule.handle))
+      for rule in try host.filter.rules(.inet, table: shared) where rule.rule.comment == mark {
+        changes.append(.noRule(.inet, table: shared, chain: rule.chain, handle: rule.handle))
       }
     }
     try host.filter.transact(changes, lease.id)

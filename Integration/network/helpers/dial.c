@@ -72,6 +72,7 @@ static int tcp(char **a, int type, int protocol) {
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  close(fd);
   return error ? fail(error) : say(0);
 }
 
@@ -85,6 +86,39 @@ static int udp(char **a) {
   if (sendto(fd, data, size, 0, (void *)&to, length) < 0) return say(-1);
   if (!readable(fd, 800)) return fail(ETIMEDOUT);
   return say(recv(fd, data, sizeof data, 0));
+}
+
+// batch: lines of `tcp ADDRESS PORT` or `udp ADDRESS PORT` on standard input, an answer each. All are tried at the same time, for the
+// kernel limits how many refusals it sends in one moment, and repeats what was not answered. A datagram only has to leave.
+static int batch(void) {
+  enum { MOST = 1000 };
+  static struct pollfd sockets[MOST];
+  static int errors[MOST];
+  char kind[8], host[64], port[8];
+  int count = 0;
+  for (; count < MOST && scanf("%7s %63s %7s", kind, host, port) == 3; count++) {
+    struct sockaddr_storage to;
+    socklen_t length = address(host, atoi(port), &to);
+    int is_tcp = strcmp(kind, "tcp") == 0;
+    int fd = socket(to.ss_family, (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
+    int failed = is_tcp ? connect(fd, (void *)&to, length) < 0 && errno != EINPROGRESS
+                        : sendto(fd, "x", 1, 0, (void *)&to, length) < 0;
+    errors[count] = failed ? errno : 0;
+    sockets[count] = (struct pollfd){.fd = is_tcp && !failed ? fd : -1, .events = POLLOUT};
+    if (sockets[count].fd < 0) close(fd);
+  }
+  for (int i = 0; i < count; i++) {
+    if (sockets[i].fd >= 0) {
+      socklen_t size = sizeof errors[i];
+      errors[i] = ETIMEDOUT;
+      if (poll(sockets + i, 1, 5000) == 1) getsockopt(sockets[i].fd, SOL_SOCKET, SO_ERROR, errors + i, &size);
+    }
+    if (errors[i])
+      fail(errors[i]);
+    else
+      say(0);
+  }
+  return 0;
 }
 
 static uint16_t sum(const void *data, size_t size) {
@@ -256,6 +290,7 @@ int main(int argc, char **argv) {
   if (IS("mptcp")) return tcp(a, SOCK_STREAM, 262);
   if (IS("sctp")) return tcp(a, SOCK_STREAM, 132);
   if (IS("udp")) return udp(a);
+  if (IS("batch")) return batch();
   if (IS("icmp")) return icmp(a);
   if (IS("rawip")) return rawip(a);
   if (IS("frame")) return frame(a);
