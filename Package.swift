@@ -18,7 +18,8 @@ let hot =
   strict + [
     .unsafeFlags([
       "-Xfrontend", "-disable-implicit-string-processing-module-import",
-      "-Xfrontend", "-disable-implicit-concurrency-module-import", "-Xfrontend", "-disable-concrete-type-metadata-mangled-name-accessors",
+      "-Xfrontend", "-disable-implicit-concurrency-module-import", "-Xfrontend",
+      "-disable-concrete-type-metadata-mangled-name-accessors",
     ])
   ]
 
