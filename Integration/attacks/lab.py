@@ -143,20 +143,15 @@ def refused(runtime, bundle, *texts, **kw):
 def call_with_fds(runtime, fds, *args, timeout=30):
     """Runs a command of the runtime with open descriptors at given numbers: `fds` maps number to descriptor. A value of
     None closes the number."""
-    def place():
-        for number, fd in fds.items():
-            if fd is None:
-                os.close(number)
-            else:
-                os.dup2(fd, number)
-
     # Above every number used, so that no dup2 overwrites a source of a later one.
     high = {n: None if fd is None else _above(fd) for n, fd in fds.items()}
-    fds = high
+    sources = [fd for fd in high.values() if fd is not None]
+    moves = [f"{n}<&-" if fd is None else f"{n}<&{fd}" for n, fd in high.items()] + [f"{fd}<&-" for fd in sources]
+    command = ["bash", "-c", f'exec "$@" {" ".join(moves)}', "bash", *runtime.argv(*args)]
     try:
-        return subprocess.run(runtime.argv(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=timeout, close_fds=False,
-                              preexec_fn=place)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=timeout,
+                              pass_fds=sources)
     finally:
         for fd in high.values():
             if fd is not None:

@@ -223,8 +223,11 @@ HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 
 
 def test_cve_2025_23266_hook_environment(runtime, armed, helper, work):
-    """A hook runs with the environment that the configuration gives it and nothing of the image's or the caller's, in
-    `/`, with descriptors 0 to 2 and the state on stdin. Catalogue A26."""
+    """A hook runs with the environment that the configuration gives it and nothing of the image's or the caller's, in a
+    fixed directory, with descriptors 0 to 2 and the state on stdin. Catalogue A26.
+
+    The directory of a createContainer hook is the image, as runc's is: all the more must no name in its environment be
+    the image's (`LD_PRELOAD=./evil.so`)."""
     hook = f"{work}/hook"
     shutil.copy(helper, hook)
     shutil.copy(helper, f"{armed.rootfs}/hook")
@@ -235,7 +238,8 @@ def test_cve_2025_23266_hook_environment(runtime, armed, helper, work):
         inside = f"/tmp/{kind}" if kind == "startContainer" else outs[kind]
         path = "/hook" if kind == "startContainer" else hook
         armed.config["hooks"][kind] = [{"path": path, "args": ["hook", "hook", inside], "env": [f"KIND={kind}"]}]
-    armed.config["process"]["env"] += ["LD_PRELOAD=/evil.so", "IMAGE=hostile"]
+    directory = {"prestart": armed.path, "createRuntime": armed.path, "createContainer": armed.rootfs}
+    armed.config["process"]["env"] += ["LD_PRELOAD=./evil.so", "IMAGE=hostile"]
     armed.sh("true").save()
     id = runtime.new_id()
     runtime.call("run", "--bundle", armed.path, id, env={**os.environ, "CALLER": "secret"}).ok()
@@ -244,7 +248,7 @@ def test_cve_2025_23266_hook_environment(runtime, armed, helper, work):
         assert f"env KIND={kind}" in text, f"{kind}: the detector sees the environment: {text!r}"
         environment = [line for line in text.splitlines() if line.startswith("env ")]
         assert environment == [f"env KIND={kind}"], f"{kind}: {environment}"
-        assert "cwd /\n" in text, f"{kind}: {text}"
+        assert f"cwd {os.path.realpath(directory.get(kind, '/'))}\n" in text, f"{kind}: {text}"
         fds = {line.split()[1] for line in text.splitlines() if line.startswith("fd ")}
         assert fds == {"0", "1", "2"}, f"{kind}: {fds}"
         assert id in text.partition("stdin ")[2], f"{kind}: no state on stdin: {text}"

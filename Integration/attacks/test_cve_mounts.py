@@ -207,3 +207,85 @@ def test_a_file_that_may_be_covered_in_proc(runtime, bundle, work):
         f.write("1.00 1.00\n")
     bundle.mount("/proc/uptime", f"{work}/uptime")
     assert attempt(runtime, bundle.sh("cat /proc/uptime")).ok().out == "1.00 1.00\n"
+
+
+def plain_and_hidden(bundle, name, target):
+    """What a source in the image may be, and the link that an attacker has put there instead."""
+    place = f"{bundle.rootfs}/{name}"
+    if os.path.lexists(place):
+        os.unlink(place)
+    os.symlink(target, place)
+    return place
+
+
+@pytest.mark.parametrize("kind", ["absolute", "relative", "through a directory"])
+def test_source_in_the_image_never_leads_to_the_host(runtime, bundle, canary, kind):
+    """A bind mount's source below the root file system is the image's to choose: a link in it is the image's too.
+    Catalogue A9."""
+    inside = bundle.rootfs + canary.path
+    os.makedirs(f"{inside}/sub")
+    with open(f"{inside}/null", "w") as f:
+        f.write("image\n")
+    target = {"relative": "../" * 30 + canary.path[1:]}.get(kind, canary.path)
+    source = plain_and_hidden(bundle, "data", os.path.dirname(target) if kind == "through a directory" else target)
+    with open(f"{source}/{os.path.basename(canary.path)}/null" if kind == "through a directory" else f"{source}/null") as f:
+        assert f.read() == "host null\n", "the detector: on the host the link leads to the canary"
+    if kind == "through a directory":
+        source += "/" + os.path.basename(canary.path)
+    bundle.mount("/vol", source)
+    assert attempt(runtime, bundle.sh("cat /vol/null; echo x > /vol/null; echo x > /vol/new")).ok().out == "image\n"
+    canary.check(kind)
+
+
+@pytest.mark.parametrize("target", ["/proc", "/proc/sys", "../../proc/sys/kernel", "/sys", "/sys/kernel"])
+def test_source_in_the_image_never_leads_into_the_kernels_files(runtime, bundle, target):
+    """Mounted elsewhere they would be without the masks and read-only paths of `/proc` and `/sys`. Catalogue A11, A12."""
+    os.makedirs(f"{bundle.rootfs}/data")
+    bundle.mount("/vol", f"{bundle.rootfs}/data", options=["rbind", "rw"])
+    assert attempt(runtime, bundle.sh("echo RAN")).ok().out == "RAN\n"
+    os.rmdir(f"{bundle.rootfs}/data")
+    plain_and_hidden(bundle, "data", target)
+    refused(runtime, bundle, "kernel's files")
+
+
+def test_source_in_the_image_is_not_a_descriptor_of_the_runtime(runtime, bundle):
+    """Links of procfs are not followed, or a source could be any directory that the runtime has open. Catalogue A5."""
+    for number in (3, 5, 7, 9):
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] != "/vol"]
+        plain_and_hidden(bundle, "data", f"/proc/self/fd/{number}")
+        bundle.mount("/vol", f"{bundle.rootfs}/data")
+        refused(runtime, bundle)
+
+
+def test_race_of_a_source_in_the_image(runtime, bundle, helper, work, canary):
+    """A directory exchanged for a link to the host while the mounts are made. Catalogue A10."""
+    os.makedirs(f"{bundle.rootfs}/data")
+    os.symlink(canary.path, f"{bundle.rootfs}/evil")
+    bundle.mount("/vol", f"{bundle.rootfs}/data")
+    bundle.sh(f"ls /vol/{os.path.basename(canary.marker)} 2>/dev/null && echo SEEN; echo x > /vol/null; exit 0")
+    end = time.monotonic() + race_seconds()
+    with flipping(helper, f"{bundle.rootfs}/data", f"{bundle.rootfs}/evil"):
+        while time.monotonic() < end:
+            assert "SEEN" not in attempt(runtime, bundle).out
+    canary.check()
+
+
+@pytest.mark.parametrize("destination", ["proc", "proc/sys", "proc/self/attr", "x/../proc/sys"])
+def test_cve_2019_16884_by_the_roots_path(runtime, bundle, work, destination):
+    """A destination written with the root file system's own path is checked as what it then means."""
+    os.makedirs(f"{work}/volume")
+    bundle.mount(f"{bundle.rootfs}/{destination}", f"{work}/volume")
+    refused(runtime, bundle, "/destination", "proc")
+
+
+def test_destination_below_the_roots_path_stays_inside(runtime, recorded, work, canary):
+    """As for any other destination. Catalogue A9."""
+    bundle, out = recorded
+    os.makedirs(f"{work}/source")
+    os.symlink(canary.path, f"{bundle.rootfs}/link")
+    for destination in ("/link/sub", f"/../../../../../../../../..{canary.path}/sub", "/link/new"):
+        bundle.mount(f"{bundle.rootfs}{destination}", f"{work}/source")
+        attempt(runtime, bundle)
+        assert not outside(mount_points(out), canary, bundle), destination
+        bundle.config["mounts"].pop()
+    canary.check()

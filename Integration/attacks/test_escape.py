@@ -71,6 +71,17 @@ def test_chroot_climb(runtime, armed, canary):
     assert attempt(runtime, armed).ok().out == "CONTAINED\n"
 
 
+def test_chroot_climb_in_a_shared_mount_namespace(runtime, armed, canary):
+    """There the container's root is no namespace's, and has nothing above it either. Catalogue A22."""
+    armed.without_namespace("mount")
+    armed.config["linux"].update(maskedPaths=[], readonlyPaths=[])
+    armed.config["process"]["args"] = ["/attack", "climb", canary.marker]
+    assert attempt(runtime, armed).ok().out == "CONTAINED\n"
+    armed.sh("sleep 100")
+    id = runtime.start_detached(armed)
+    assert runtime.exec(id, "/attack", "climb", canary.marker).ok().out == "CONTAINED\n"
+
+
 def test_old_root_is_gone(runtime, armed, canary):
     """The host's root is not below or beside the container's, not even for one that may unmount. Catalogue A22."""
     capabilities(armed, "CAP_SYS_ADMIN")

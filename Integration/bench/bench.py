@@ -223,8 +223,11 @@ def main():
         sys.exit(f"bench: no {NEMOSHELL}; run make build")
     enter_private_mounts()
     top = tempfile.mkdtemp(prefix="nemoshell-bench-")
-    # State lies where it does in use: below /run.
+    # State lies where it does in use: below /run, and in memory, as /run does wherever an init system mounts it.
     run_root = tempfile.mkdtemp(prefix="nemoshell-bench-", dir="/run")
+    in_memory = subprocess.run(["stat", "-f", "-c", "%T", "/run"], stdout=subprocess.PIPE, text=True).stdout == "tmpfs\n"
+    if not in_memory:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", run_root], check=True)
     bench = None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -239,6 +242,8 @@ def main():
             bench.end_all()
         shutil.rmtree(top, ignore_errors=True)
         if not (bench and bench.stuck):  # without its state nothing could remove what is left
+            if not in_memory:
+                subprocess.run(["umount", run_root], check=True)
             shutil.rmtree(run_root, ignore_errors=True)
 
 

@@ -179,7 +179,7 @@ def test_output_that_cannot_be_written(arena, verb, where):
         extra = {"stdout": target}
     elif where == "closed":
         target = None
-        extra = {"preexec_fn": lambda: os.close(1)}
+        extra = {"closed": [1]}
     else:
         reading, writing = os.pipe()
         os.close(reading)
@@ -199,16 +199,11 @@ def test_streams_closed(arena):
     b = arena.bundle("/bin/sleep", "1000")
     b.save()
     id = arena.runtime.new_id()
-
-    def close():
-        for fd in (0, 1, 2):
-            os.close(fd)
-
     for command in (["create", "--bundle", b.path, id], ["start", id], ["exec", id, "/bin/true"]):
-        assert arena.runtime.call(*command, preexec_fn=close).code == 0, command
+        assert arena.runtime.call(*command, closed=[0, 1, 2]).code == 0, command
     pid = json.loads(arena.runtime.call("state", id).ok().out)["pid"]
     for fd in os.listdir(f"/proc/{pid}/fd"):
         target = os.readlink(f"/proc/{pid}/fd/{fd}")
         assert target == "/dev/null" or target.startswith("pipe:"), f"descriptor {fd} of the container is {target}"
-    assert arena.runtime.call("delete", "--force", id, preexec_fn=close).code == 0
+    assert arena.runtime.call("delete", "--force", id, closed=[0, 1, 2]).code == 0
     assert not arena.settled([id])

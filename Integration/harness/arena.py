@@ -113,10 +113,13 @@ class ArenaRuntime(Runtime):
         self.ids.append(name)
         return name
 
-    def call(self, *args, stdin=None, timeout=20, cwd=None, env=None, pass_fds=(), reap=True, **popen):
+    def call(self, *args, stdin=None, timeout=20, cwd=None, env=None, pass_fds=(), reap=True, closed=(), **popen):
         """Runs one command to its end as an engine's shim does: orphans that fall to us are reaped meanwhile (unless
-        `reap` is false), for a container's first process cannot end while a process joined to it is unreaped."""
+        `reap` is false), for a container's first process cannot end while a process joined to it is unreaped. The
+        descriptors in `closed` are closed in it."""
         argv = self.argv(*args)
+        if closed:
+            argv = ["sh", "-c", 'exec "$@" ' + " ".join(f"{n}<&-" for n in closed), "sh", *argv]
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as given:
             given.write((stdin or "").encode())
             given.seek(0)

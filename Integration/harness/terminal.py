@@ -91,12 +91,7 @@ class OnTerminal:
         self.master, slave = pty.openpty()
         set_size(self.master, rows, columns)
         self.before = termios.tcgetattr(slave)
-
-        def take_terminal():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal, **kw)
+        self.process = subprocess.Popen(["setsid", "--ctty", *argv], stdin=slave, stdout=slave, stderr=slave, **kw)
         self.slave = slave  # kept open, so that output is not lost at the end and the settings can be read
 
     def __enter__(self):

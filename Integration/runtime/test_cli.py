@@ -29,6 +29,12 @@ def test_help_of_a_verb(runtime, verb, flag):
     assert verb in r.out and r.err == ""
 
 
+@pytest.mark.parametrize("words", [("nosuch", "--help"), ("nosuch", "-h"), ("help", "nosuch")])
+def test_help_about_what_is_no_verb(runtime, words):
+    r = runtime.call(*words).failed("No help topic for 'nosuch'", code=1)
+    assert r.out == ""
+
+
 def test_help_names_every_flag(runtime):
     flags = {
         "create": ["bundle", "config", "console-socket", "pidfd-socket", "pid-file", "no-pivot", "no-new-keyring",
@@ -214,8 +220,11 @@ def test_ps_json(runtime, bundle):
 def test_ps_of_a_stopped_container(runtime, bundle):
     id = runtime.start_detached(bundle)
     runtime.wait_status(id, "stopped")
-    r = runtime.call("ps", "--format", "json", id)
-    assert r.code != 0 or json.loads(r.out) in ([], None)
+    assert json.loads(runtime.call("ps", "--format", "json", id).ok().out) == []
+    lines = runtime.call("ps", id).ok().out.splitlines()
+    assert len(lines) == 1 and "PID" in lines[0]
+    runtime.call("delete", id).ok()
+    runtime.call("ps", id).failed("container does not exist", code=1)
 
 
 # -- features

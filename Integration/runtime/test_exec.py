@@ -95,6 +95,19 @@ def test_cwd(runtime, bundle):
     assert runtime.call("exec", "--cwd=/bin", id, "./busybox", "pwd").ok().out == "/bin\n"
 
 
+def test_cwd_that_only_the_runtime_may_enter(runtime, bundle):
+    """Entered before the process becomes its user, as for the container's first one; and the other way round."""
+    for name, owner in (("runtimes", 0), ("users", 1000)):
+        os.makedirs(f"{bundle.rootfs}/home/{name}")
+        os.chown(f"{bundle.rootfs}/home/{name}", owner, owner)
+        os.chmod(f"{bundle.rootfs}/home/{name}", 0o700)
+    id = sleeper(runtime, bundle)
+    exec_in = lambda cwd, *args: runtime.call("exec", "--user", "1000:1000", "--cwd", cwd, id, *args)  # noqa: E731
+    assert exec_in("/", "/bin/ls", "/home/runtimes").code != 0, "the user itself may not"
+    assert exec_in("/home/runtimes", "readlink", "/proc/self/cwd").ok().out == "/home/runtimes\n"
+    assert exec_in("/home/users", "readlink", "/proc/self/cwd").ok().out == "/home/users\n"
+
+
 def test_cwd_must_be_absolute(runtime, box):
     runtime.call("exec", "--cwd", "etc", box, "pwd").failed("cwd", code=255)
 
@@ -194,6 +207,36 @@ def test_added_capability(runtime, box):
         assert int(field(status, name), 16) == before | 1 << 19 | 1 << 34, name
     r = runtime.call("exec", "--cap", "CAP_NOSUCH", box, "cat", "/proc/self/status").ok()
     assert int(field(r.out, "CapEff"), 16) == before and "CAP_NOSUCH" in r.err
+
+
+def test_added_capability_is_ambient_where_the_container_hands_any_on(runtime, bundle):
+    """runc's rule: with inheritable capabilities in config.json, `--cap` asks for ambient ones too."""
+    some = ["CAP_CHOWN", "CAP_SYSLOG"]
+    bundle.config["process"]["capabilities"] = {
+        "bounding": ["CAP_KILL", *some], "permitted": ["CAP_KILL", "CAP_CHOWN"], "effective": ["CAP_KILL"],
+        "inheritable": some, "ambient": ["CAP_CHOWN"]}
+    id = sleeper(runtime, bundle)
+    ambient = lambda *flags: int(field(runtime.call("exec", *flags, id, "cat", "/proc/self/status").ok().out, "CapAmb"), 16)  # noqa: E731
+    assert ambient() == 1 << 0
+    assert ambient("--cap", "CAP_SYSLOG") == 1 << 0 | 1 << 34
+    # As an ordinary user, for whom only the ambient set makes the difference.
+    status = runtime.call("exec", "--user", "1000", "--cap", "CAP_SYSLOG", id, "cat", "/proc/self/status").ok().out
+    assert int(field(status, "CapEff"), 16) == 1 << 0 | 1 << 34
+
+
+def test_added_capability_that_cannot_be_ambient_is_a_warning(runtime, bundle):
+    bundle.config["process"]["capabilities"] = {k: ["CAP_CHOWN"] for k in (
+        "bounding", "permitted", "effective", "inheritable", "ambient")}
+    id = sleeper(runtime, bundle)
+    r = runtime.call("exec", "--cap", "CAP_SYSLOG", id, "cat", "/proc/self/status").ok()
+    assert "can't raise ambient capability CAP_SYSLOG: it must be both permitted and inheritable" in r.err
+    assert int(field(r.out, "CapAmb"), 16) == 1 << 0
+    assert int(field(r.out, "CapBnd"), 16) == 1 << 0 | 1 << 34
+
+
+def test_added_capability_is_not_ambient_otherwise(runtime, box):
+    r = runtime.call("exec", "--cap", "CAP_SYSLOG", box, "cat", "/proc/self/status").ok()
+    assert int(field(r.out, "CapAmb"), 16) == 0 and r.err == ""
 
 
 def test_as_another_user_has_no_effective_capabilities(runtime, box):

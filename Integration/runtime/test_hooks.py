@@ -139,12 +139,22 @@ def test_prestart_can_set_up_the_network(runtime, bundle, shared):
     assert "10.99.0.1/32" in out
 
 
-@pytest.mark.parametrize("kind", ["prestart", "createRuntime"])
-def test_working_directory_is_the_root(runtime, bundle, shared, kind):
-    """A fixed directory, whatever the caller's and the bundle's are: a hook has the host's rights."""
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "poststart", "poststop"])
+def test_working_directory_of_a_runtime_hook(runtime, bundle, shared, work, kind):
+    """A fixed directory, whatever the caller's is: a hook has the host's rights. That of runc and crun before the container is
+    there, its bundle; later, when nobody promises that there still is one, the root."""
     set_hooks(bundle, **{kind: note(shared, kind, "pwd")})
+    runtime.run(bundle, cwd=work).ok()
+    before = kind in ("prestart", "createRuntime")
+    assert open(f"{shared}/{kind}").read().strip() == (os.path.realpath(bundle.path) if before else "/")
+
+
+def test_working_directory_of_create_container_is_the_containers_root(runtime, bundle, shared):
+    """Not yet its `/`: the hook prepares the root file system, with the programs of the host."""
+    set_hooks(bundle, createContainer=hook(f"pwd > {shared}/pwd; touch made-here; test -e shared && echo mounts >> {shared}/pwd"))
     runtime.run(bundle).ok()
-    assert open(f"{shared}/{kind}").read().strip() == "/"
+    assert open(f"{shared}/pwd").read().split() == [os.path.realpath(bundle.rootfs), "mounts"]
+    assert os.path.exists(f"{bundle.rootfs}/made-here")
 
 
 @pytest.mark.parametrize("kind", FATAL)

@@ -110,12 +110,6 @@ def test_bad_paths(runtime, bundle, path, says):
     runtime.create(bundle).failed(says, code=1)
 
 
-def test_without_a_mount_namespace(runtime, bundle):
-    """A container that would pivot the host's root is refused."""
-    bundle.without_namespace("mount")
-    runtime.create(bundle).failed("mount", code=1)
-
-
 # -- names
 
 def test_hostname(runtime, bundle):

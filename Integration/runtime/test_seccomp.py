@@ -7,7 +7,7 @@ import platform
 import pytest
 
 from harness import DescriptorSocket
-from inside import field, look, sleeper
+from inside import field, look, sleeper, write
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="uses x86-64 call numbers")
 
@@ -116,6 +116,31 @@ def test_numbers_nobody_knows_answer_enosys(runtime, bundle):
         assert runtime.run(bundle).out.strip() == name
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_profile_older_than_the_calls(runtime, bundle, early):
+    """Without no_new_privs the filter is in force before the program is found: that must not take calls which profiles of some years
+    ago answer with EPERM."""
+    profile(bundle, rule("faccessat2", "openat2", "close_range", "statx", "clone3", "execveat", "fchmodat2", "pidfd_open"))
+    bundle.config["process"]["noNewPrivileges"] = not early
+    assert look(runtime, bundle, "/bin/echo by path; echo by name") == "by path\nby name"
+    bundle.config["process"]["args"] = ["id", "-u"]
+    bundle.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    assert runtime.run(bundle).ok().out == "1000\n"
+    id = sleeper(runtime, bundle)
+    assert runtime.exec(id, "id", "-u").ok().out == "1000\n"
+    write(f"{bundle.rootfs}/bin/plain", "no program", 0o644)
+    runtime.exec(id, "/bin/plain").failed("permission denied", code=255)
+    runtime.exec(id, "/bin/nosuch").failed("no such file or directory", code=255)
+
+
+def test_a_profile_that_forbids_what_the_start_needs(runtime, bundle):
+    """The error names what was refused; it is no sign of an escape."""
+    profile(bundle, rule("getcwd"))
+    bundle.config["process"]["noNewPrivileges"] = False
+    r = runtime.create(bundle).failed("working directory", "operation not permitted", code=1)
+    assert "breakout" not in r.err
+
+
 def test_architectures(runtime, bundle):
     profile(bundle, rule("getppid"), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"])
     assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
@@ -158,6 +183,43 @@ def test_same_profile_again_and_a_changed_one(runtime, bundle):
         assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
     profile(bundle, rule("getppid", errnoRet=13))
     assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EACCES"
+
+
+def test_cached_rules_belong_to_the_rest_of_their_profile(runtime, bundle):
+    """Rules whose filter is cached are not read again; what stands around them is."""
+    profile(bundle, rule("getppid"))
+    assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
+    bundle.config["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_KILL"
+    runtime.run(bundle).failed(code=128 + 31)
+    bundle.config["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_NOSUCH"
+    runtime.run(bundle).failed("/linux/seccomp/defaultAction", code=1)
+
+
+def test_cached_rules_hide_no_error(runtime, bundle):
+    """The text around and in the rules is what it was before, but for one place, which the error names."""
+    profile(bundle, rule("getppid"))
+    assert look(runtime, bundle, f"probe syscall {GETPPID}; true") == "EPERM"
+    bundle.save()
+    path = f"{bundle.path}/config.json"
+    with open(path) as f:
+        good = json.dumps(json.load(f), indent=1)
+    with open(path, "w") as f:
+        f.write(good)
+    runtime.call("run", "--bundle", bundle.path, runtime.new_id()).ok()  # now in the cache as it is written here
+    lines = good.splitlines()
+    names = next(i for i, line in enumerate(lines) if '"getppid"' in line)
+    last = len(lines)
+    for text, expected in (
+        (good.replace('"getppid"', '"getppid",'), f"line {names + 2}, column"),
+        (good.replace('"syscalls"', '"syscalls": [], "syscalls"'), "duplicate"),
+        (good[:-1], f"line {last}, column 0"),
+        (good + "}", f"line {last}, column 2"),
+        (good.replace('"SCMP_ACT_ERRNO"', '"SCMP_ACT_NOSUCH"'), "/linux/seccomp/syscalls/0/action"),
+    ):
+        assert text != good
+        with open(path, "w") as f:
+            f.write(text)
+        runtime.call("run", "--bundle", bundle.path, runtime.new_id()).failed(expected, code=1)
 
 
 @pytest.mark.parametrize("seccomp, pointer", [

@@ -209,6 +209,20 @@ def test_terminal_belongs_to_the_mapped_user(runtime, mapped, work):
         assert read_until(console.terminal(), b"\n").strip() == b"0"
 
 
+def test_time_offsets(runtime, mapped):
+    """The offsets are written by who the process is before it becomes root of its user namespace."""
+    with open("/proc/uptime") as f:
+        host = float(f.read().split()[0])
+    mapped.namespace("time")
+    mapped.config["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000}, "monotonic": {"secs": 50, "nanosecs": 5}}
+    id = sleeper(runtime, mapped)
+    assert process_status(runtime.state(id)["pid"], "Uid").split() == [str(BASE)] * 4
+    uptime = float(runtime.exec(id, "cat", "/proc/uptime").ok().out.split()[0])
+    assert host + 999990 < uptime < host + 1000050
+    assert runtime.exec(id, "cat", "/proc/1/timens_offsets").ok().out.split() \
+        == ["monotonic", "50", "5", "boottime", "1000000", "0"]
+
+
 # -- refused
 
 def test_namespace_without_mappings(runtime, bundle):

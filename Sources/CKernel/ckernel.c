@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -49,6 +50,10 @@ struct sched_attr_v1 {
   uint32_t util_min, util_max;
 };
 
+unsigned long nemo_random_seed(void) {
+  const unsigned long *bytes = (const unsigned long *)getauxval(AT_RANDOM);
+  return (bytes ? bytes[0] ^ bytes[1] : (unsigned long)getpid()) | 1;
+}
 pid_t nemo_clone3(const struct nemo_clone_args *args) { return (pid_t)syscall(SYS_clone3, args, sizeof(*args)); }
 int nemo_pidfd_open(pid_t pid, unsigned int flags) { return (int)syscall(SYS_pidfd_open, pid, flags); }
 int nemo_pidfd_send_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }

@@ -19,6 +19,12 @@
 
 enum { PAGE = 4096, EMPTY_PATH = 0x1000, CLONE_TREE = 1, READ_ONLY = 1 };
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+enum { HOT_DATA = 128 << 10 };
+
 #define RAW __attribute__((no_builtin, no_stack_protector, noinline)) static
 
 __asm__(".globl nemo_start\n"
@@ -88,6 +94,15 @@ RAW int map_again(const Elf64_Phdr *segment, uintptr_t base, long file) {
   return 1;
 }
 
+// A fault for each page that relocation and every verb write is dearer than one call for all of them: the writable data's first pages,
+// before the constants that Swift puts there. Failing, or a kernel before Linux 5.14, changes nothing.
+RAW void touch_data(const Elf64_Phdr *segment, uintptr_t base) {
+  if (!(segment->p_flags & PF_W)) return;
+  uintptr_t start = (base + segment->p_vaddr) & -PAGE;
+  uintptr_t size = segment->p_filesz > HOT_DATA ? HOT_DATA : segment->p_filesz & -PAGE;
+  call(SYS_madvise, (long)start, (long)size, MADV_POPULATE_WRITE, 0, 0, 0);
+}
+
 RAW int is_loaded(const Elf64_Phdr *segment) { return segment->p_type == PT_LOAD && segment->p_filesz > 0; }
 
 RAW void become(long file, char **arguments, char **environment, uintptr_t stack) {
@@ -104,6 +119,7 @@ RAW void become(long file, char **arguments, char **environment, uintptr_t stack
       call(SYS_write, 2, (long)text, sizeof text - 1, 0, 0, 0);
       call(SYS_exit_group, 1, 0, 0, 0, 0, 0);
     }
+    touch_data(segment, base);
     uintptr_t start = base + segment->p_vaddr, end = start + segment->p_filesz;
     if (segment->p_flags & PF_X) map.start_code = start, map.end_code = end;
     if (segment->p_flags & PF_W) map.start_data = start, map.end_data = end;

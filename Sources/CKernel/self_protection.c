@@ -62,6 +62,17 @@ static char **arguments;
 int nemo_argument_count(void) { return argument_count; }
 const char *nemo_argument(int index) { return arguments[index]; }
 
+// The Swift runtime would ask /proc/self/maps for what is known here, at every start; these are the symbols by which it would be
+// drawn in.
+char **_swift_stdlib_getUnsafeArgvArgc(int *count) {
+  *count = argument_count;
+  return arguments;
+}
+void _swift_stdlib_overrideUnsafeArgvArgc(char **argv, int argc) {
+  arguments = argv;
+  argument_count = argc;
+}
+
 __attribute__((constructor(101))) static void protect(int argc, char **argv, char **envp) {
   argument_count = argc;
   arguments = argv;

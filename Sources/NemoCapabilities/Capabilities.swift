@@ -139,7 +139,7 @@ public struct Capabilities: Sendable, Equatable {
       let number = rest.trailingZeroBitCount
       rest &= rest - 1
       guard let text = cap_to_name(cap_value_t(number)) else { continue }
-      let name = String(cString: text).uppercased()
+      let name = String(cString: text).asciiUppercased
       cap_free(text)
       if name.hasPrefix("CAP_") { names.append(name) }
     }

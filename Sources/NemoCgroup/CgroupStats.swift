@@ -180,7 +180,7 @@ extension JSONWriter {
     if value > 0 { member(name, value) }
   }
 
-  fileprivate mutating func list(_ name: String, _ values: [some BinaryInteger]) {
+  fileprivate mutating func list(_ name: String, _ values: [some FixedWidthInteger]) {
     if values.isEmpty { return }
     key(name)
     beginArray()

@@ -71,6 +71,10 @@ public enum NemoshellProgram {
       try WideVerbs.execute(wantsHelp ? [wanted, "--help"] : Array(global.positional))
     }
     guard let verb = verbs.first(where: { $0.name == wanted }) else {
+      if asksHelp || global.has("--help") || global.positional.contains(where: { $0 == "-h" || $0 == "--help" }) {
+        Output.error("No help topic for '\(wanted)'; nemoshell --help lists the verbs")
+        return 1
+      }
       return misuse(
         UsageError("unknown verb \"\(wanted)\""), "nemoshell [flags] VERB ...; nemoshell --help lists the verbs")
     }
@@ -140,8 +144,8 @@ public enum NemoshellProgram {
   static var help: String {
     let rows = (verbs.map { ($0.name, $0.summary) } + WideVerbs.table).map { ["    " + $0.0, $0.1] }
     return
-      "NAME\n    nemoshell - an OCI container runtime that runs agents under policy\n\nUSAGE\n    nemoshell [flags] VERB ...\n\nVERBS\n"
-      + Output.table(rows) + "\nFLAGS\n" + Verb.describe(globalFlags) + "\nnemoshell VERB --help describes a verb.\n"
+      "NAME:\n    nemoshell - Open Container Initiative runtime that runs agents under policy\n\nUSAGE:\n    nemoshell [flags] VERB ...\n\nVERBS:\n"
+      + Output.table(rows) + "\nFLAGS:\n" + Verb.describe(globalFlags) + "\nnemoshell VERB --help describes a verb.\n"
   }
 
   private static func misuse(_ error: UsageError, _ usage: String) -> Int32 {

@@ -40,12 +40,12 @@ struct Verb: Sendable {
   }
 
   var help: String {
-    var text = "NAME\n    nemoshell \(name) - \(summary)\n\nUSAGE\n    \(usage)\n"
+    var text = "NAME:\n    nemoshell \(name) - \(summary)\n\nUSAGE:\n    \(usage)\n"
     let all = flags + [.toggle("--help", "-h", help: "show this help")]
-    text += "\nFLAGS\n" + Verb.describe(all)
+    text += "\nFLAGS:\n" + Verb.describe(all)
     if !details.isEmpty {
       text +=
-        "\nDESCRIPTION\n"
+        "\nDESCRIPTION:\n"
         + details.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)\n" }.joined()
     }
     return text

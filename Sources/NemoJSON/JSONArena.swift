@@ -1,4 +1,5 @@
 import CJansson
+import CKernel
 import Glibc
 
 /// The memory of parsed documents. jansson asks for thousands of small pieces and gives all back at once: they are cut one after the
@@ -19,6 +20,8 @@ public enum JSONArena {
   /// Documents live in the arena from now on; before the first one is parsed.
   public static func use() {
     json_set_alloc_funcs({ JSONArena.allocate($0) }, { _ in })
+    // jansson would open a device for the seed of its hashes.
+    json_object_seed(Int(bitPattern: nemo_random_seed()))
     isUsed = true
   }
 

@@ -1,3 +1,5 @@
+import NemoKernel
+
 /// Builds a JSON text, compact or indented by two spaces.
 ///
 /// Call `key` before each value inside an object; `begin`/`end` pairs must match.
@@ -77,7 +79,7 @@ public struct JSONWriter {
   }
 
   /// Writes an integer.
-  public mutating func integer(_ number: some BinaryInteger) { raw(String(number)) }
+  public mutating func integer(_ number: some FixedWidthInteger) { raw(String(decimal: number)) }
   /// Writes a boolean.
   public mutating func boolean(_ value: Bool) { raw(value ? "true" : "false") }
 
@@ -87,7 +89,7 @@ public struct JSONWriter {
     string(value)
   }
   /// Writes a member with an integer value.
-  public mutating func member(_ name: String, _ value: some BinaryInteger) {
+  public mutating func member(_ name: String, _ value: some FixedWidthInteger) {
     key(name)
     integer(value)
   }

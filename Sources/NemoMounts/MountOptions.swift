@@ -47,8 +47,15 @@ public struct AttributeChange: Equatable, Sendable {
     case .accessTime(let mode):
       clear |= MountAttribute.accessTime
       set = set & ~MountAttribute.accessTime | mode
+    case .notAccessTime(let mode):
+      guard choosesAccessTime, set & MountAttribute.accessTime == mode else { return }
+      clear &= ~MountAttribute.accessTime
+      set &= ~MountAttribute.accessTime
     }
   }
+
+  /// Whether one of the access-time modes is chosen.
+  var choosesAccessTime: Bool { clear & MountAttribute.accessTime != 0 }
 }
 
 /// What an option does to the attributes.
@@ -59,6 +66,14 @@ enum AttributeEffect: Sendable {
   case clear(UInt64)
   /// Chooses one of the access-time modes, which exclude each other.
   case accessTime(UInt64)
+  /// Takes back the choice of a mode: the mount has the one that it has, or the kernel's default, relatime.
+  case notAccessTime(UInt64)
+
+  /// What it does to a tree, whose mounts the kernel changes all alike.
+  var ofTree: AttributeEffect {
+    if case .notAccessTime = self { return .accessTime(0) }
+    return self
+  }
 }
 
 /// How a mount's ids are mapped.
@@ -75,6 +90,8 @@ public enum IDMapRequest: Equatable, Sendable {
 public struct MountOptions: Equatable, Sendable {
   /// Attributes of the mount itself.
   public var attributes = AttributeChange()
+  /// Whether an option says anything about the mount itself, even what is the default.
+  public var namesAttributes = false
   /// Attributes of the mount and everything below (`rro`, `rnosuid`, …).
   public var recursive = AttributeChange()
   /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC; in the order given.
@@ -98,6 +115,11 @@ public struct MountOptions: Equatable, Sendable {
   /// crun: do not follow a symbolic link in the source.
   public var sourceNoFollow = false
 
+  /// A bind mount takes what is mounted below its source too.
+  public var copiesTree: Bool { recursiveBind || !bind }
+  /// A symbolic link as the source is meant itself.
+  public var keepsLink: Bool { copySymlink || sourceNoFollow }
+
   /// Sorts `options`; a name that no table knows goes to the file system as data.
   public init(_ options: [String]) {
     for option in options { add(option) }
@@ -106,12 +128,13 @@ public struct MountOptions: Equatable, Sendable {
   private mutating func add(_ option: String) {
     if let effect = MountOptions.effect(option[...]) {
       attributes.apply(effect)
+      namesAttributes = true
       if option == "ro" { superblockReadOnly = true }
       if option == "rw" { superblockReadOnly = false }
       return
     }
     if option.hasPrefix("r"), let effect = MountOptions.effect(option.dropFirst()) {
-      recursive.apply(effect)
+      recursive.apply(effect.ofTree)
       return
     }
     switch option {
@@ -126,7 +149,12 @@ public struct MountOptions: Equatable, Sendable {
     case "copy-symlink": copySymlink = true
     case "src-nofollow": sourceNoFollow = true
     case "": break
+    // crun's: of a file system as a whole, which has nothing below.
+    case "rsync", "rasync", "rdirsync", "rmand", "rnomand": add(String(option.dropFirst()))
     default:
+      if MountOptions.withoutEffect.contains(option) || MountOptions.superblockFlags.contains(option) {
+        namesAttributes = namesAttributes || option != "defaults"
+      }
       if MountOptions.withoutEffect.contains(option) { return }
       if let flag = MountOptions.propagationFlags[option] { propagation.append(flag) } else { data.append(option) }
     }
@@ -147,8 +175,8 @@ public struct MountOptions: Equatable, Sendable {
     ("diratime", .clear(MountAttribute.noDirectoryAccessTime)),
     ("noatime", .accessTime(MountAttribute.noAccessTime)),
     ("strictatime", .accessTime(MountAttribute.strictAccessTime)),
-    ("relatime", .accessTime(0)), ("atime", .accessTime(0)), ("norelatime", .accessTime(0)),
-    ("nostrictatime", .accessTime(0)),
+    ("relatime", .accessTime(0)), ("atime", .notAccessTime(MountAttribute.noAccessTime)),
+    ("norelatime", .notAccessTime(0)), ("nostrictatime", .notAccessTime(MountAttribute.strictAccessTime)),
   ]
 
   /// The defaults, by their names.

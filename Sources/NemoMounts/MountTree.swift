@@ -11,15 +11,17 @@ public enum MountTree {
   static let noFollowAt: UInt32 = 0x100
 
   /// A detached copy of the tree at `path` (relative to `directory`; empty means `directory` itself).
-  public static func copy(_ path: String, at directory: Int32 = AT_FDCWD, recursive: Bool, noFollow: Bool = false)
-    throws(Failure) -> OwnedDescriptor
-  {
+  ///
+  /// - Parameter subject: what the error names; nil is `path`.
+  public static func copy(
+    _ path: String, at directory: Int32 = AT_FDCWD, recursive: Bool, noFollow: Bool = false, subject: String? = nil
+  ) throws(Failure) -> OwnedDescriptor {
     var flags = cloneTree | cloexec
     if recursive { flags |= recursiveAt }
     if path.isEmpty { flags |= emptyPathAt }
     if noFollow { flags |= noFollowAt }
     let fd = nemo_open_tree(directory, path, flags)
-    guard fd >= 0 else { throw .last("bind mount source", path) }
+    guard fd >= 0 else { throw .last("bind mount source", subject ?? path) }
     return OwnedDescriptor(adopting: fd)
   }
 

@@ -16,6 +16,8 @@ public struct SeccompProfile: Sendable, Equatable {
   public var listenerMetadata: String = ""
   /// Rules in order.
   public var syscalls: [SeccompRule] = []
+  /// The rules as they are written in config.json, where that is known: stands for them in the cache of compiled filters.
+  public var rulesText: [UInt8] = []
 
   /// Makes one; what is not given is absent.
   public init(defaultAction: String) {

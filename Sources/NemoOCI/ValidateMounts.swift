@@ -78,10 +78,35 @@ extension Mount {
   }
 }
 
+extension Configuration {
+  /// Takes a destination that is written as the host sees it, below `rootfs`, for the place in the root file system that it names.
+  ///
+  /// - Throws: as for any other configuration, when nothing may be mounted there.
+  public mutating func placeMounts(in rootfs: String) throws(Failure) {
+    let rootfs = LexicalPath.clean(rootfs)
+    for index in mounts.indices {
+      guard let place = LexicalPath.below(rootfs, mounts[index].destination) else { continue }
+      mounts[index].destination = place
+      try mounts[index].validate(at: index, linux)
+    }
+  }
+}
+
 /// Paths as text, without a file system.
-enum LexicalPath {
+public enum LexicalPath {
+  /// The absolute `path` as seen from directory `root`, which is clean; nil when it does not lie in there, or `root` is the whole
+  /// file system.
+  public static func below(_ root: String, _ path: String) -> String? {
+    // Cleaning makes no path longer.
+    guard root != "/", path.utf8.count >= root.utf8.count else { return nil }
+    let path = clean(path)
+    if path == root { return "/" }
+    guard path.utf8.starts(with: (root + "/").utf8) else { return nil }
+    return String(decoding: path.utf8.dropFirst(root.utf8.count), as: UTF8.self)
+  }
+
   /// `path` from the root, without empty, `.` and `..` components.
-  static func clean(_ path: String) -> String {
+  public static func clean(_ path: String) -> String {
     var clean: [UInt8] = [0x2f]
     var start = 1
     for byte in path.utf8 {

@@ -8,9 +8,11 @@ import NemoKernel
 /// ```
 ///   runtime                      container's process
 ///      | -- mapped -------------->|   user namespace maps are written (only with a new user namespace)
-///      | -- cgroup + fds -------->|   join by writing "0" to each (after the network devices, when there are some)
+///      | -- cgroup + fds -------->|   join by writing "0" to each (after network devices, if any; with `exec` it has them)
 ///      |<------- network + fds ---|   only with network devices: the namespaces are made
 ///      | -- proceed ------------->|   the devices are in
+///      |<------- source + fd -----|   for each idmapped bind mount whose source lies in the root file system
+///      | -- proceed ------------->|   its ids are mapped
 ///      |<------- mounted ---------|   only when there are hooks: namespaces and mounts are ready, not yet pivoted
 ///      | -- proceed ------------->|   prestart and createRuntime hooks ran
 ///      |<------- landlock --------|   only with Landlock: the files of its rules, in one or several messages
@@ -27,6 +29,7 @@ struct Channel {
     case mapped = 0x4d  // M
     case cgroup = 0x43  // C
     case network = 0x4e  // N
+    case source = 0x42  // B
     case mounted = 0x48  // H
     case proceed = 0x47  // G
     case listener = 0x4c  // L

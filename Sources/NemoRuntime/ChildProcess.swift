@@ -26,16 +26,44 @@ enum ChildProcess {
     var arguments = nemo_clone_args()
     arguments.flags = UInt64(UInt32(bitPattern: flags))
     arguments.exit_signal = UInt64(SIGCHLD)
-    if cgroup < 0 { return nemo_clone3(&arguments) }
-    let intoCgroup: UInt64 = 0x2_0000_0000
-    var inside = arguments
-    inside.flags |= intoCgroup
-    inside.cgroup = UInt64(cgroup)
-    let pid = nemo_clone3(&inside)
+    return into(cgroup) { cgroup in
+      guard cgroup >= 0 else { return nemo_clone3(&arguments) }
+      let intoCgroup: UInt64 = 0x2_0000_0000
+      var inside = arguments
+      inside.flags |= intoCgroup
+      inside.cgroup = UInt64(cgroup)
+      return nemo_clone3(&inside)
+    }
+  }
+
+  /// Runs `body` in a child that shares this process's memory while this process waits (vfork(2)), unless it `joinsTime`: for that
+  /// the kernel wants a process with memory of its own.
+  static func runFirst(joinsTime: Bool, into cgroup: Int32, _ body: @escaping () -> Never) -> Int32 {
+    if joinsTime {
+      let pid = clone(flags: 0, into: cgroup)
+      if pid == 0 { body() }
+      return pid
+    }
+    var body = body
+    return withUnsafeMutablePointer(to: &body) { context in
+      into(cgroup) { cgroup in
+        nemo_clone_sharing(
+          { context in
+            guard let context else { return 1 }
+            context.assumingMemoryBound(to: (() -> Never).self).pointee()
+          }, context, cgroup)
+      }
+    }
+  }
+
+  /// Clones into a cgroup of version 2, or without it.
+  private static func into(_ cgroup: Int32, _ clone: (Int32) -> Int32) -> Int32 {
+    let pid = clone(cgroup)
+    if cgroup < 0 { return pid }
     // It takes no processes when its controllers were given to cgroups below (EBUSY) or its parent is threaded: the hierarchy limits
     // nothing, and no container has to fail for it.
     guard pid < 0, nemo_get_errno() == EBUSY || nemo_get_errno() == EOPNOTSUPP else { return pid }
-    return nemo_clone3(&arguments)
+    return clone(-1)
   }
 
   /// A session of its own: no terminal of the caller's.
@@ -51,7 +79,7 @@ enum ChildProcess {
     let pid = nemo_clone3(&arguments)
     guard pid >= 0 else { throw .last("clone into pid namespace") }
     if pid > 0 {
-      try channel.send(.process, Array(String(pid).utf8))
+      try channel.send(.process, Array(String(decimal: pid).utf8))
       _exit(0)
     }
     dieWithRuntime()
@@ -68,7 +96,12 @@ enum ChildProcess {
 
   /// Joins the cgroups whose member files the runtime sends.
   static func joinCgroups(_ channel: Channel) throws(Failure) {
-    for fd in try channel.expect(.cgroup).descriptors {
+    try joinCgroups(channel.expect(.cgroup).descriptors)
+  }
+
+  /// Joins the cgroups of these member files, and closes them.
+  static func joinCgroups(_ members: [Int32]) throws(Failure) {
+    for fd in members {
       // "0" is the writer: no global lock is taken, which for a pid costs a grace period of 12 ms.
       try Files.writeText(fd, "0", subject: "the container's cgroup")
       close(fd)

@@ -66,22 +66,30 @@ public struct Container: ~Copyable {
     return try store.filter(for: profile).program
   }
 
-  /// Whether its processes live in a pid namespace that is not its own.
-  func sharesPids() throws(Failure) -> Bool {
-    try !configurationForExec().linux.namespaces.contains { $0.kind == .pid && $0.path.isEmpty }
+  /// What it is doing now, derived from the kernel.
+  public func status() throws(Failure) -> Status { try observe().status }
+
+  /// What it is doing now, and the process of which that is true.
+  struct Observation: ~Copyable {
+    let status: Status
+    /// Of the first process, unless the container is stopped or not yet made.
+    let pidfd: OwnedDescriptor?
+
+    consuming func keepPidfd() -> OwnedDescriptor? { pidfd }
   }
 
-  /// What it is doing now, derived from the kernel.
-  public func status() throws(Failure) -> Status {
+  func observe() throws(Failure) -> Observation {
     guard let process = record.process else {
       // Whoever makes it holds the lock; without a holder nobody does any more.
-      if retrying({ Int(flock(directory.descriptor.raw, LOCK_SH | LOCK_NB)) }) != 0 { return .creating }
+      if retrying({ Int(flock(directory.descriptor.raw, LOCK_SH | LOCK_NB)) }) != 0 {
+        return Observation(status: .creating, pidfd: nil)
+      }
       flock(directory.descriptor.raw, LOCK_UN)
-      return .stopped
+      return Observation(status: .stopped, pidfd: nil)
     }
-    guard try process.isAlive(procfs) else { return .stopped }
-    if try cgroup().isFrozen() { return .paused }
-    return directory.waitsForStart ? .created : .running
+    guard let pidfd = try process.hold(procfs) else { return Observation(status: .stopped, pidfd: nil) }
+    let status: Status = try cgroup().isFrozen() ? .paused : directory.waitsForStart ? .created : .running
+    return Observation(status: status, pidfd: pidfd)
   }
 
   /// The pid of the first process, or 0 when it has ended.

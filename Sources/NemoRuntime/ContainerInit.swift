@@ -17,8 +17,8 @@ struct InitPlan {
   var rootfs: String
   /// The detached tree of the root file system.
   var tree: Int32
-  /// The detached source of each bind mount, by index in `configuration.mounts`; -1 for others.
-  var bound: [Int32]
+  /// The source of each bind mount, by index in `configuration.mounts`.
+  var bound: [BindSource]
   /// The detached node of each device, by index in `linux.devices`; see ``Devices/nodes(_:_:in:)``.
   var nodes: [Int32]
   var cgroup: any CgroupManager
@@ -144,11 +144,17 @@ struct ContainerInit: ~Copyable {
     // The runtime makes the cgroup meanwhile; only what shows it has to wait.
     var inCgroup = false
     for (index, mount) in configuration.mounts.enumerated() {
-      if !inCgroup, mount.type == "cgroup" || mount.type == "cgroup2" {
+      var asksRuntime = false
+      if case .inRoot = plan.bound[index], mount.isIDMapped { asksRuntime = true }
+      // The runtime's answer comes after the cgroup.
+      if !inCgroup, asksRuntime || mount.type == "cgroup" || mount.type == "cgroup2" {
         try joinCgroup()
         inCgroup = true
       }
-      try rootfs.mount(mount, bound: plan.bound[index], cgroup: plan.cgroup)
+      try rootfs.mount(mount, bound: plan.bound[index], cgroup: plan.cgroup) { (tree) throws(Failure) in
+        try channel.send(.source, Array(String(index).utf8), [tree])
+        _ = try channel.expect(.proceed)
+      }
     }
     if !inCgroup { try joinCgroup() }
     // A /dev bound from elsewhere is the operator's own.
@@ -169,10 +175,15 @@ struct ContainerInit: ~Copyable {
       try channel.send(.mounted)
       _ = try channel.expect(.proceed)
     }
-    try HookRunner.run(hooks.createContainer, kind: "createContainer", state: plan.hookState("creating", getpid()))
+    try HookRunner.run(
+      hooks.createContainer, kind: "createContainer", state: plan.hookState("creating", getpid()), in: rootfs.root.raw)
     var protection = try PathProtection(root: rootfs.root.raw)
     for path in configuration.linux.readonlyPaths { try protection.makeReadOnly(path) }
     for path in configuration.linux.maskedPaths { try protection.mask(path) }
+    if plan.namespaces.sharedMounts >= 0 {
+      try rootfs.seal()
+      return try rootfs.enter(from: plan.namespaces.sharedMounts)
+    }
     if plan.noPivot { try OldRoot.hideKernelFiles(outside: plan.rootfs, procfs) }
     try rootfs.pivot(noPivot: plan.noPivot)
     try rootfs.seal()

@@ -20,6 +20,7 @@ struct Creation: ~Copyable {
   private let configurationBytes: [UInt8]
   /// The part of the configuration that `exec` needs.
   let forExec: [UInt8]
+  private let knownFilter: ConfigurationDocument.Filter?
   /// The program can tell the caller's service manager that it is ready.
   private let isNotified: Bool
 
@@ -31,11 +32,14 @@ struct Creation: ~Copyable {
     let path =
       options.configuration.isEmpty ? options.bundle + "/config.json" : try Files.absolute(options.configuration)
     let bytes = try Files.read(path, limit: StateStore.configurationLimit)
-    var (configuration, forExec) = try Configuration.parse(bytes, subject: path)
+    let root = try Files.absolute(context.root)
+    let document = try ConfigurationDocument(bytes, subject: path, root: root)
+    var configuration = document.configuration
     guard var process = configuration.process else {
       throw Failure("", "/process", reason: "is required to create a container")
     }
-    let store = try StateStore(path: Files.absolute(context.root), create: true)
+    try configuration.placeMounts(in: Creation.rootfsPath(configuration, bundle: options.bundle))
+    let store = try StateStore(path: root, create: true)
     let procfs = try Procfs()
     let isNotified = NotifySocket.manager != nil
     if isNotified {
@@ -43,7 +47,8 @@ struct Creation: ~Copyable {
       process.env = ProcessSetup.merge([NotifySocket.variable], into: process.env)
     }
     self.configurationBytes = bytes
-    self.forExec = forExec
+    self.forExec = document.forExec
+    self.knownFilter = document.filter
     self.configuration = configuration
     self.process = process
     self.options = options
@@ -53,9 +58,11 @@ struct Creation: ~Copyable {
     self.isNotified = isNotified
   }
 
-  var rootfsPath: String {
+  var rootfsPath: String { Creation.rootfsPath(configuration, bundle: options.bundle) }
+
+  private static func rootfsPath(_ configuration: Configuration, bundle: String) -> String {
     let path = configuration.root.path
-    return path.hasPrefix("/") ? path : "\(options.bundle)/\(path)"
+    return path.hasPrefix("/") ? path : "\(bundle)/\(path)"
   }
 
   /// Makes the container; what was made is undone when a later step fails.
@@ -68,9 +75,7 @@ struct Creation: ~Copyable {
     let cgroup: any CgroupManager =
       context.withoutCgroups ? NoCgroup() : try CgroupV1(cgroupsPath: resources.cgroupsPath, id: options.id)
     var namespaces = try NamespacePlan(resources.namespaces)
-    guard namespaces.isPrivate(.mount) else {
-      throw Failure("", "/linux/namespaces", reason: "a container needs a mount namespace of its own")
-    }
+    if namespaces.sharedMounts >= 0 { try checkSharedMounts(namespaces) }
     try refuseUnsupported()
     try namespaces.verifyUsers(resources, procfs)
     let setup = try processSetup(joinsUser: namespaces.joins(.user))
@@ -82,6 +87,7 @@ struct Creation: ~Copyable {
     if let landlock = setup.landlock { record.annotations.merge(landlock.annotations) { $1 } }
     if !configuration.hooks.poststart.isEmpty { record.laterHooks.append("poststart") }
     if !configuration.hooks.poststop.isEmpty { record.laterHooks.append("poststop") }
+    record.sharesPids = !resources.namespaces.contains { $0.kind == .pid && $0.path.isEmpty }
     var pid: Int32 = 0
     var devices: DeviceTransfer? = nil
     do throws(Failure) {
@@ -125,6 +131,21 @@ struct Creation: ~Copyable {
     }
   }
 
+  /// What a container cannot have in a mount namespace that it shares.
+  private func checkSharedMounts(_ namespaces: NamespacePlan) throws(Failure) {
+    guard !namespaces.isNew(.user) else {
+      throw Failure(
+        "", "/linux/namespaces", reason: "a new user namespace has no rights in a mount namespace that is not new")
+    }
+    let fixed = ["unbindable", "runbindable"]
+    for (index, mount) in configuration.mounts.enumerated() where mount.options.contains(where: fixed.contains) {
+      throw Failure("", "/mounts/\(index)/options", reason: "unbindable needs a new mount namespace")
+    }
+    guard !fixed.contains(configuration.linux.rootfsPropagation) else {
+      throw Failure("", "/linux/rootfsPropagation", reason: "unbindable needs a new mount namespace")
+    }
+  }
+
   /// Known fields that this runtime, or this host, cannot fulfil: an error, never ignored.
   private func refuseUnsupported() throws(Failure) {
     try CrunAnnotations.check(configuration.annotations, warn: context.warn)
@@ -152,9 +173,9 @@ struct Creation: ~Copyable {
     let capabilities = Capabilities(process.capabilities, available: available, warnings: &warnings)
     var filter: SeccompProgram?
     if let profile = configuration.linux.seccomp {
-      let compiled = try store.filter(for: profile)
-      filter = compiled.program
-      warnings += compiled.warnings
+      let (program, filterWarnings) = if let knownFilter { knownFilter } else { try store.filter(for: profile) }
+      filter = program
+      warnings += filterWarnings
     }
     let landlock = try process.landlock.map { (landlock) throws(Failure) in try LandlockPlan(landlock) }
     if let warning = landlock?.warning { warnings.append(warning) }
@@ -177,8 +198,8 @@ struct Creation: ~Copyable {
     _ directory: borrowing ContainerDirectory, console: Int32, fifo: Int32, _ record: StateRecord
   ) throws(Failure) -> InitPlan {
     let place = try Files.open(rootfsPath, O_PATH | O_DIRECTORY)
-    let tree = try MountTree.copy("", at: place.raw, recursive: true)
-    var bound: [Int32] = []
+    let tree = try MountTree.copy("", at: place.raw, recursive: true, subject: rootfsPath)
+    var bound: [BindSource] = []
     bound.reserveCapacity(configuration.mounts.count)
     for (index, mount) in configuration.mounts.enumerated() {
       do throws(Failure) {
@@ -199,10 +220,10 @@ struct Creation: ~Copyable {
       hookState: { status, pid in StateDocument.hook(record, status: status, pid: pid) })
   }
 
-  /// The detached tree of a bind mount's source, taken once with the runtime's own rights; -1 for other mounts.
-  private func bindSource(_ index: Int, _ mount: Mount) throws(Failure) -> Int32 {
+  /// Takes a bind mount's source, once and with the runtime's own rights, unless it lies in the root file system.
+  private func bindSource(_ index: Int, _ mount: Mount) throws(Failure) -> BindSource {
     let options = MountOptions(mount.options)
-    guard mount.type == "bind" || options.bind, !options.remount else { return -1 }
+    guard mount.type == "bind" || options.bind, !options.remount else { return .none }
     guard !mount.source.isEmpty else {
       throw Failure("mount", mount.destination, reason: "a bind mount needs a source")
     }
@@ -212,17 +233,10 @@ struct Creation: ~Copyable {
         reason: "bind mounts cannot have any filesystem-specific options applied: \"\(option)\"")
     }
     let path = mount.source.hasPrefix("/") ? mount.source : "\(self.options.bundle)/\(mount.source)"
-    let noFollow = options.copySymlink || options.sourceNoFollow
-    let tree = try MountTree.copy(path, recursive: options.recursiveBind || !options.bind, noFollow: noFollow)
-    if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty || !mount.idMapNamespace.isEmpty {
-      let namespace =
-        mount.idMapNamespace.isEmpty
-        ? try UserNamespace.make(uids: mount.uidMappings, gids: mount.gidMappings, procfs)
-        : try Files.open(mount.idMapNamespace, O_RDONLY)
-      try MountTree.mapIDs(
-        tree.raw, userNamespace: namespace.raw, recursive: options.idMap == .recursive, subject: path)
-    }
-    return tree.take()
+    if let inside = LexicalPath.below(LexicalPath.clean(rootfsPath), path) { return .inRoot(inside) }
+    let tree = try MountTree.copy(path, recursive: options.copiesTree, noFollow: options.keepsLink)
+    if mount.isIDMapped { try mount.mapIDs(of: tree.raw, procfs) }
+    return .detached(tree.take())
   }
 
   /// Clones the container's process; returns the runtime's end of the channel.
@@ -245,7 +259,8 @@ struct Creation: ~Copyable {
       ContainerInit.run(plan, Channel(socket: socket))
     }
     close(plan.tree)
-    for fd in plan.bound + plan.nodes where fd >= 0 { close(fd) }
+    for source in plan.bound { source.closeDetached() }
+    for fd in plan.nodes where fd >= 0 { close(fd) }
     namespaces.closeJoined()
     return pair.keepNear()
   }

@@ -61,10 +61,11 @@ extension Creation {
         try move(message, &devices)
         try channel.send(.proceed)
         try attachCgroup(cgroup, channel)
+      case .source:
+        try mapIDs(message)
+        try channel.send(.proceed)
       case .mounted:
-        let state = plan.hookState("creating", pid)
-        try HookRunner.run(configuration.hooks.prestart, kind: "prestart", state: state)
-        try HookRunner.run(configuration.hooks.createRuntime, kind: "createRuntime", state: state)
+        try runHooks(state: plan.hookState("creating", pid))
         try channel.send(.proceed)
       case .listener:
         guard let profile = configuration.linux.seccomp else { throw Failure("receive the seccomp listener") }
@@ -91,6 +92,24 @@ extension Creation {
     devices = consume transfer
   }
 
+  private func runHooks(state: [UInt8]) throws(Failure) {
+    let bundle = try Files.open(options.bundle, O_PATH | O_DIRECTORY)
+    let hooks = configuration.hooks
+    try HookRunner.run(hooks.prestart, kind: "prestart", state: state, in: bundle.raw)
+    try HookRunner.run(hooks.createRuntime, kind: "createRuntime", state: state, in: bundle.raw)
+  }
+
+  /// Maps the ids of a bind mount's source that the process found in the root file system.
+  private func mapIDs(_ message: Channel.Message) throws(Failure) {
+    guard let tree = message.descriptors.first,
+      let index = Int(String(decoding: message.body, as: UTF8.self)), configuration.mounts.indices.contains(index)
+    else { throw Failure("receive the source of a bind mount") }
+    defer { close(tree) }
+    do throws(Failure) { try configuration.mounts[index].mapIDs(of: tree, procfs) } catch {
+      throw error.within("/mounts/\(index)")
+    }
+  }
+
   private func stage(_ pid: Int32, _ record: inout StateRecord, _ directory: borrowing ContainerDirectory)
     throws(Failure)
   {
@@ -115,13 +134,6 @@ extension Creation {
   private func mapUsers(_ pid: Int32, _ plan: InitPlan, _ channel: Channel) throws(Failure) {
     guard plan.namespaces.isNew(.user) else { return }
     try UserNamespace.map(pid, uids: configuration.linux.uidMappings, gids: configuration.linux.gidMappings, procfs)
-    for (index, mount) in configuration.mounts.enumerated() where plan.bound[index] >= 0 {
-      let options = MountOptions(mount.options)
-      guard options.idMap != .none, mount.uidMappings.isEmpty, mount.gidMappings.isEmpty else { continue }
-      let namespace = try Files.open("/proc/\(pid)/ns/user", O_RDONLY)
-      try MountTree.mapIDs(
-        plan.bound[index], userNamespace: namespace.raw, recursive: options.idMap == .recursive, subject: mount.source)
-    }
     try channel.send(.mapped)
   }
 

@@ -63,11 +63,12 @@ public struct Execution: ~Copyable {
   /// Checks the container and prepares the process.
   public init(_ options: ExecOptions, _ context: RuntimeContext) throws(Failure) {
     let container = try Container(options.id, context, locked: false)
-    let status = try container.status()
+    let present = try container.observe()
+    let status = present.status
     guard status == .running || status == .created || (status == .paused && options.ignorePaused) else {
       throw container.wrongState("exec", status)
     }
-    guard let pidfd = try container.pidfd() else { throw container.wrongState("exec", .stopped) }
+    guard let pidfd = present.keepPidfd() else { throw container.wrongState("exec", .stopped) }
     let configuration = try container.configurationForExec()
     let process = try Execution.process(options, configuration)
     let cgroup = try container.cgroup()
@@ -166,18 +167,24 @@ public struct Execution: ~Copyable {
   public consuming func make(console: Int32) throws(Failure) -> ExecutedProcess {
     guard let first = container.record.process?.pid else { throw container.wrongState("exec", .stopped) }
     let pair = try Descriptors.socketPair()
+    let root = try sharedRoot(first)
+    let namespaces = try foreign(first)
     let unified = try cgroup.openForClone(making: false)
     defer { if unified >= 0 { close(unified) } }
-    let outer = ChildProcess.clone(flags: 0, into: unified)
-    guard outer >= 0 else { throw .last("clone the process") }
-    if outer == 0 {
+    let cgroups =
+      options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(below: options.cgroup)
+    let initial = ExecInit(
+      options: options, setup: setup, linux: linux, namespaces: namespaces, pidfd: pidfd.raw, root: root,
+      cgroups: cgroups, channel: Channel(socket: pair.far.raw), console: console)
+    let near = pair.near.raw
+    let outer = ChildProcess.runFirst(joinsTime: namespaces & NamespaceKind.time.flag != 0, into: unified) {
       // The runtime's death then shows as a closed channel.
-      close(pair.near.raw)
-      ExecInit(
-        options: options, setup: setup, linux: linux, namespaces: try foreign(first), pidfd: pidfd.raw,
-        channel: Channel(socket: pair.far.raw), console: console
-      ).run()
+      close(near)
+      initial.run()
     }
+    for fd in cgroups { close(fd) }
+    guard outer >= 0 else { throw .last("clone the process") }
+    if root >= 0 { close(root) }
     var pid = outer
     let channel = pair.keepNear()
     do throws(Failure) {
@@ -196,29 +203,34 @@ public struct Execution: ~Copyable {
     return ExecutedProcess(pid: pid, channel: channel)
   }
 
-  /// The namespaces in which the container's process differs from the runtime, as setns(2) flags.
+  /// The root of a container that shares its mount namespace, whose own root is another one; -1 for others.
+  private func sharedRoot(_ pid: Int32) throws(Failure) -> Int32 {
+    if linux.namespaces.contains(where: { $0.kind == .mount && $0.path.isEmpty }) { return -1 }
+    let root = try Files.open("\(pid)/root", O_PATH | O_DIRECTORY, at: container.procfs.root.raw)
+    // It was that of the container, and not of somebody who has its number now.
+    guard nemo_pidfd_send_signal(pidfd.raw, 0) == 0 else { throw container.wrongState("exec", .stopped) }
+    return root.take()
+  }
+
+  /// The container's namespaces to join before its pid namespace, as setns(2) flags. A user namespace that is the runtime's own cannot
+  /// be joined, and joining the mount namespace changes the root.
   private func foreign(_ pid: Int32) throws(Failure) -> Int32 {
     var flags: Int32 = 0
-    for kind in NamespaceKind.allCases where kind != .pid {
+    for kind in linux.namespaces.map(\.kind) where kind != .pid {
+      flags |= kind.flag
+      guard kind == .user || kind == .mount else { continue }
       var own = stat()
       var theirs = stat()
       guard stat("/proc/self/ns/\(kind.file)", &own) == 0 else { continue }
-      guard stat("/proc/\(pid)/ns/\(kind.file)", &theirs) == 0 else {
+      guard stat("/proc/" + String(decimal: pid) + "/ns/" + kind.file, &theirs) == 0 else {
         throw .last("read namespaces of container", options.id)
       }
-      if own.st_ino != theirs.st_ino || own.st_dev != theirs.st_dev { flags |= kind.flag }
+      if own.st_ino == theirs.st_ino && own.st_dev == theirs.st_dev { flags &= ~kind.flag }
     }
     return flags
   }
 
   private func attach(_ pid: inout Int32, _ channel: Channel) throws(Failure) {
-    let descriptors =
-      options.cgroup.isEmpty ? try cgroup.joinDescriptors() : try cgroup.joinDescriptors(below: options.cgroup)
-    do {
-      defer { for fd in descriptors { close(fd) } }
-      if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, container.procfs) }
-      try channel.send(.cgroup, [], descriptors)
-    }
     // The outer process tells the pid, the inner one that it is ready: in either order.
     var ready = false
     var known = false
@@ -245,6 +257,7 @@ public struct Execution: ~Copyable {
       }
     }
     guard ready && known else { throw Failure("process ended while it was joining the container", options.id) }
+    if let score = process.oomScoreAdj { try OOMScore.set(score, of: pid, container.procfs) }
   }
 }
 

@@ -10,6 +10,10 @@ struct ExecInit {
   let linux: LinuxConfiguration
   let namespaces: Int32
   let pidfd: Int32
+  /// The container's root where its mount namespace has another one, or -1.
+  let root: Int32
+  /// Member files of the container's cgroups.
+  let cgroups: [Int32]
   let channel: Channel
   let console: Int32
 
@@ -41,10 +45,13 @@ struct ExecInit {
     let affinity = setup.process.execCPUAffinity
     if affinity?.initial.isEmpty ?? true { ProcessAttributes.resetAffinity() }
     if let affinity { try ProcessAttributes.setAffinity(affinity.initial, subject: "/process/execCPUAffinity/initial") }
-    try ChildProcess.joinCgroups(channel)
+    try ChildProcess.joinCgroups(cgroups)
     if let affinity { try ProcessAttributes.setAffinity(affinity.final, subject: "/process/execCPUAffinity/final") }
     if namespaces != 0, nemo_setns(pidfd, namespaces) != 0 {
       throw .last("join namespaces of container", options.id)
+    }
+    if root >= 0, fchdir(root) != 0 || chroot(".") != 0 || chdir("/") != 0 {
+      throw .last("enter the root of container", options.id)
     }
     try setup.closeForeign(keeping: [channel.socket, pidfd, console, labels])
     try cloneIntoPidNamespace()

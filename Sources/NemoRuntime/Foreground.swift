@@ -137,8 +137,8 @@ struct ConsoleLink {
     }
   }
 
-  /// The master, before its program writes: what that writes passes unchanged, without a carriage return before a line's end.
-  /// -1 where this process receives none.
+  /// The master, before its program runs: that finds the caller's window size, and what it writes passes unchanged, without a
+  /// carriage return before a line's end. -1 where this process receives none.
   func receive() throws(Failure) -> Int32 {
     guard near >= 0 else { return -1 }
     let (_, descriptors) = try Descriptors.receive(over: near, limit: 4096, descriptors: 1, subject: "terminal")
@@ -147,6 +147,7 @@ struct ConsoleLink {
     guard tcgetattr(master, &settings) == 0 else { throw .last("read the terminal's settings") }
     settings.c_oflag &= ~tcflag_t(ONLCR)
     guard tcsetattr(master, TCSANOW, &settings) == 0 else { throw .last("change the terminal's settings") }
+    TerminalRelay.copySize(to: master)
     return master
   }
 

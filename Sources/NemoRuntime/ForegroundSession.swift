@@ -110,7 +110,10 @@ struct TerminalRelay {
   }
 
   /// Gives the inner terminal the outer one's size.
-  func resize() {
+  func resize() { TerminalRelay.copySize(to: master) }
+
+  /// Gives the terminal of `master` the size of the caller's, where that is a terminal.
+  static func copySize(to master: Int32) {
     var window = winsize()
     if nemo_ioctl_pointer(0, UInt(TIOCGWINSZ), &window) == 0 { nemo_ioctl_pointer(master, UInt(TIOCSWINSZ), &window) }
   }

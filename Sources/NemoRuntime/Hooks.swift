@@ -4,7 +4,7 @@ import NemoKernel
 import NemoLandlock
 import NemoOCI
 
-/// Runs hooks (runtime-spec, config.md#posix-platform-hooks): the state on stdin, only the hook's own environment, `/` as working
+/// Runs hooks (runtime-spec, config.md#posix-platform-hooks): the state on stdin, only the hook's own environment, a fixed working
 /// directory, no descriptor beyond 0-2, a session of its own so that a time-out ends its children too.
 enum HookRunner {
   static let outputLimit = 64 << 10
@@ -13,14 +13,15 @@ enum HookRunner {
   ///
   /// - Parameters:
   ///   - inherited: the environment of a hook that names none.
+  ///   - directory: where it starts; -1 is `/`.
   ///   - restrict: what the hook's process does last before execve(2).
   static func run(
-    _ hooks: [Hook], kind: String, state: [UInt8], inherited: [String] = [],
+    _ hooks: [Hook], kind: String, state: [UInt8], inherited: [String] = [], in directory: Int32 = -1,
     restrict: () throws(Failure) -> Void = { () throws(Failure) in }
   ) throws(Failure) {
     for (index, hook) in hooks.enumerated() {
       do throws(Failure) {
-        try run(hook, state: state, inherited: inherited, restrict: restrict)
+        try run(hook, state: state, inherited: inherited, in: directory, restrict: restrict)
       } catch {
         throw error.within("error running \(kind) hook #\(index)")
       }
@@ -28,13 +29,14 @@ enum HookRunner {
   }
 
   private static func run(
-    _ hook: Hook, state: [UInt8], inherited: [String], restrict: () throws(Failure) -> Void
+    _ hook: Hook, state: [UInt8], inherited: [String], in directory: Int32, restrict: () throws(Failure) -> Void
   ) throws(Failure) {
     let input = try memoryFile(state)
     let output = try memoryFile([])
     let arguments = hook.args.isEmpty ? [hook.path] : hook.args
     let program = Program(path: hook.path, arguments: arguments, environment: hook.env ?? inherited)
-    let child = try Children.spawn(program, input: input.raw, output: output.raw, restrict: restrict)
+    let child = try Children.spawn(
+      program, input: input.raw, output: output.raw, in: directory, restrict: restrict)
     let pidfd = OwnedDescriptor(adopting: child.pidfd)
     let ended = Children.wait(pidfd.raw, milliseconds: hook.timeout.map { $0 &* 1000 } ?? -1)
     if !ended { kill(-child.pid, SIGKILL) }
@@ -99,9 +101,11 @@ enum Children {
 
   /// Forks and executes; an execve that fails is reported by the child's exit status 127 with the text on its output.
   ///
-  /// - Parameter restrict: what the child does last before execve(2).
+  /// - Parameters:
+  ///   - directory: where it starts; -1 is `/`.
+  ///   - restrict: what the child does last before execve(2).
   static func spawn(
-    _ program: Program, input: Int32, output: Int32,
+    _ program: Program, input: Int32, output: Int32, in directory: Int32 = -1,
     restrict: () throws(Failure) -> Void = { () throws(Failure) in }
   ) throws(Failure) -> Child {
     var pidfd: Int32 = -1
@@ -123,8 +127,9 @@ enum Children {
       dup2(input, 0)
       dup2(output, 1)
       dup2(output, 2)
+      let entered = directory < 0 ? chdir("/") : fchdir(directory)
       nemo_close_range(3, UInt32.max, 4)
-      if chdir("/") == 0 {
+      if entered == 0 {
         var text = ""
         do throws(Failure) {
           try restrict()

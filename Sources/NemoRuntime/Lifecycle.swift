@@ -80,7 +80,7 @@ public enum Lifecycle {
       // Also of a stopped container: others may live on in a shared pid namespace.
       return try container.cgroup().signalAll(signal)
     }
-    if signal == SIGKILL, try container.sharesPids() {
+    if signal == SIGKILL, container.record.sharesPids {
       // Without a pid namespace of its own its processes do not end with the first one.
       let cgroup = try container.cgroup()
       if try !cgroup.processes().isEmpty { return try cgroup.signalAll(SIGKILL) }

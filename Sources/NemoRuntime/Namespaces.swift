@@ -34,8 +34,15 @@ struct NamespacePlan {
   private(set) var new: Set<NamespaceKind> = []
   /// Namespace files to join, opened and checked.
   private(set) var joined: [(kind: NamespaceKind, descriptor: Int32, path: String)] = []
+  /// The mount namespace that the container shares with others: the one of the configuration, or the runtime's where it names none;
+  /// -1 when it has a new one. The root file system is built in a new one in any case, where it is nobody else's business.
+  private(set) var sharedMounts: Int32 = -1
 
   init(_ namespaces: [Namespace]) throws(Failure) {
+    if !namespaces.contains(where: { $0.kind == .mount }) {
+      sharedMounts = try Files.open("/proc/self/ns/mnt", O_RDONLY).take()
+      new.insert(.mount)
+    }
     for namespace in namespaces {
       if namespace.path.isEmpty {
         new.insert(namespace.kind)
@@ -46,6 +53,11 @@ struct NamespacePlan {
       guard kind == namespace.kind.flag else {
         throw Failure(
           "join namespace", namespace.path, errno: .invalid, reason: "it is not a \(namespace.kind.rawValue) namespace")
+      }
+      guard namespace.kind != .mount else {
+        sharedMounts = fd.take()
+        new.insert(.mount)
+        continue
       }
       joined.append((namespace.kind, fd.take(), namespace.path))
     }
@@ -94,12 +106,10 @@ struct NamespacePlan {
   /// A new pid namespace inside a joined user namespace takes a second clone, by the child.
   var needsSecondClone: Bool { isNew(.pid) && joins(.user) }
 
-  /// The child's first part: joins the user and the mount namespace.
+  /// The child's first part: joins the user namespace.
   func join() throws(Failure) {
-    for wanted in [NamespaceKind.user, .mount] {
-      for (kind, fd, path) in joined where kind == wanted {
-        guard nemo_setns(fd, kind.flag) == 0 else { throw .last("join \(kind.rawValue) namespace", path) }
-      }
+    for (kind, fd, path) in joined where kind == .user {
+      guard nemo_setns(fd, kind.flag) == 0 else { throw .last("join \(kind.rawValue) namespace", path) }
     }
   }
 
@@ -126,5 +136,6 @@ struct NamespacePlan {
 
   func closeJoined() {
     for (_, fd, _) in joined { close(fd) }
+    if sharedMounts >= 0 { close(sharedMounts) }
   }
 }

@@ -50,7 +50,7 @@ public struct ProcessIdentity: Equatable, Sendable {
   /// nil when there is no such process. What cannot be read is an error: it must not look like an end.
   private static func status(of pid: Int32, _ procfs: borrowing Procfs) throws(Failure) -> Status? {
     let bytes: [UInt8]
-    do throws(Failure) { bytes = try procfs.read("\(pid)/stat", limit: 8192) } catch
+    do throws(Failure) { bytes = try procfs.read(String(decimal: pid) + "/stat", limit: 8192) } catch
       where error.errno == .noEntry || error.errno == .noProcess
     {
       return nil

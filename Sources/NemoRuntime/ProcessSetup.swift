@@ -145,7 +145,10 @@ struct ProcessSetup {
       throw .last("chdir to cwd (\"\(process.cwd)\") set in config.json failed")
     }
     var buffer = [CChar](repeating: 0, count: 4097)
-    guard getcwd(&buffer, buffer.count) != nil, buffer[0] == 0x2f else {
+    let isKnown = getcwd(&buffer, buffer.count) != nil
+    // ENOENT: it is nowhere below the root. Anything else, such as the answer of a filter, says nothing about it.
+    guard isKnown || Errno.current == .noEntry else { throw .last("find out the working directory", process.cwd) }
+    guard isKnown, buffer[0] == 0x2f else {
       throw Failure(
         "chdir", process.cwd,
         reason:
@@ -213,7 +216,7 @@ struct ProcessSetup {
 /// namespace does not matter.
 enum OOMScore {
   static func set(_ score: Int, of pid: Int32, _ procfs: borrowing Procfs) throws(Failure) {
-    let file = "\(pid)/oom_score_adj"
+    let file = String(decimal: pid) + "/oom_score_adj"
     do throws(Failure) {
       try procfs.write(String(score), to: file)
     } catch {
@@ -258,8 +261,11 @@ enum Executable {
     var status = stat()
     guard stat(path, &status) == 0 else { return Errno.current }
     if status.st_mode & S_IFMT == S_IFDIR { return .accessDenied }
-    guard faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 else { return Errno.current }
-    return nil
+    if faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 { return nil }
+    let errno = Errno.current
+    // A filter that is older than faccessat2(2) is in force already: execve(2) decides, unless nobody may.
+    guard errno == .notPermitted || errno == .notImplemented else { return errno }
+    return status.st_mode & 0o111 == 0 ? .accessDenied : nil
   }
 }
 

@@ -35,12 +35,20 @@ struct Rootfs: ~Copyable {
 
   /// Mounts `mount` as config.json says.
   ///
-  /// - Parameter bound: the detached source of a bind mount, opened by the runtime; -1 for others.
-  func mount(_ mount: Mount, bound: Int32, cgroup: any CgroupManager) throws(Failure) {
+  /// - Parameters:
+  ///   - bound: the source of a bind mount.
+  ///   - mapIDs: has the ids of a detached tree mapped as the mount says.
+  func mount(
+    _ mount: Mount, bound: BindSource, cgroup: any CgroupManager, mapIDs: (Int32) throws(Failure) -> Void
+  ) throws(Failure) {
     do throws(Failure) {
       let options = MountOptions(mount.options)
-      if bound >= 0 {
-        try bind(mount, options, bound)
+      if case .detached(let tree) = bound {
+        try bind(mount, options, tree)
+      } else if case .inRoot(let path) = bound {
+        let tree = try detach(path, mount.source, options)
+        if mount.isIDMapped { try mapIDs(tree.raw) }
+        try bind(mount, options, tree.raw)
       } else if options.remount {
         try remount(mount, options)
       } else if mount.type == "cgroup" || mount.type == "cgroup2" {
@@ -55,7 +63,7 @@ struct Rootfs: ~Copyable {
 
   /// The resolved destination. What is reached in a procfs must have been named there, where validation sees it: a link of the
   /// image that leads into it would hide what the kernel's files say (CVE-2019-16884).
-  private func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
+  func destination(_ path: String, asFile: Bool = false) throws(Failure) -> OwnedDescriptor {
     let target = try RootDirectory.openOrCreate(path, asFile: asFile, in: root.raw)
     if nemo_filesystem_magic(target.raw) == Procfs.magic, !path.hasPrefix("/proc") {
       throw Failure("resolve destination", path, errno: .loop, reason: "it leads into a proc file system")
@@ -63,35 +71,10 @@ struct Rootfs: ~Copyable {
     return target
   }
 
-  private func bind(_ mount: Mount, _ options: MountOptions, _ tree: Int32) throws(Failure) {
-    let source = try Files.status(of: tree, subject: mount.source)
-    let isDirectory = source.st_mode & S_IFMT == S_IFDIR
-    if options.copySymlink, source.st_mode & S_IFMT == S_IFLNK {
-      let link = try Files.readLink("", at: tree)
-      let place = try RootDirectory.openParent(mount.destination, in: root.raw)
-      guard symlinkat(link, place.directory.raw, place.name) == 0 || nemo_get_errno() == EEXIST else {
-        throw .last("symlink", mount.destination)
-      }
-      return
-    }
-    let inherited = MountOptions.propagationFlags[configuration.linux.rootfsPropagation] ?? 1 << 19 | 16384
-    let target = try destination(mount.destination, asFile: !isDirectory)
-    let covered = try Files.status(of: target.raw, subject: mount.destination)
-    if isDirectory != (covered.st_mode & S_IFMT == S_IFDIR) {
-      throw Failure(
-        "bind mount source", mount.source, errno: .notDirectory,
-        advice: "source and destination must both be files, or both directories")
-    }
-    try MountTree.change(
-      tree, AttributeChange(), recursive: true, propagation: inherited & ~16384, subject: mount.source)
-    try MountTree.attach(tree, to: target.raw, subject: mount.destination)
-    try finish(tree, mount, options, bindAttributes: options.attributes)
-  }
-
-  private func finish(_ fd: Int32, _ mount: Mount, _ options: MountOptions, bindAttributes: AttributeChange)
-    throws(Failure)
-  {
-    try MountTree.change(fd, bindAttributes, subject: mount.destination)
+  func finish(
+    _ fd: Int32, _ mount: Mount, _ options: MountOptions, attributes: AttributeChange = AttributeChange()
+  ) throws(Failure) {
+    try MountTree.change(fd, attributes, subject: mount.destination)
     try MountTree.change(fd, options.recursive, recursive: true, subject: mount.destination)
     for flag in options.propagation {
       try MountTree.change(
@@ -105,7 +88,7 @@ struct Rootfs: ~Copyable {
         "remount", reason: "options of the file system (\(options.data.joined(separator: ","))) cannot be changed")
     }
     let target = try RootDirectory.open(mount.destination, O_PATH, in: root.raw)
-    try finish(target.raw, mount, options, bindAttributes: options.attributes)
+    try finish(target.raw, mount, options, attributes: options.attributes)
   }
 
   /// Types whose instance is shared or has nothing below that `ro` could protect: the mount alone is read-only.
@@ -134,7 +117,7 @@ struct Rootfs: ~Copyable {
     try MountTree.attach(fd.raw, to: target.raw, subject: mount.destination)
     var rest = AttributeChange()
     if options.copyUp { rest.set = options.attributes.set & MountAttribute.readOnly }
-    try finish(fd.raw, mount, options, bindAttributes: rest)
+    try finish(fd.raw, mount, options, attributes: rest)
   }
 
   private func exists(_ path: String) -> Bool {
@@ -195,7 +178,7 @@ struct Rootfs: ~Copyable {
     }
     var seal = AttributeChange()
     seal.set = attributes & MountAttribute.readOnly
-    try finish(shell.raw, mount, options, bindAttributes: seal)
+    try finish(shell.raw, mount, options, attributes: seal)
   }
 
   /// Makes the working directory, as engines expect it to appear.
@@ -221,6 +204,14 @@ struct Rootfs: ~Copyable {
       guard umount2(".", 2) == 0 else { throw .last("detach the old root") }
     }
     guard chdir("/") == 0 else { throw .last("chdir", "/") }
+  }
+
+  /// Makes a copy of the finished tree the root of the process, which goes into mount namespace `shared`: nothing is mounted there, and
+  /// the copy, which is nobody's, ends with the last process in it.
+  func enter(from shared: Int32) throws(Failure) {
+    let tree = try MountTree.copy("", at: root.raw, recursive: true, subject: "/")
+    guard nemo_setns(shared, NamespaceKind.mount.flag) == 0 else { throw .last("join mount namespace") }
+    guard fchdir(tree.raw) == 0, chroot(".") == 0, chdir("/") == 0 else { throw .last("enter", "the root file system") }
   }
 
   /// The last changes of the root mount: read-only, and the propagation that was asked for.

@@ -1,4 +1,5 @@
 import Glibc
+import NemoKernel
 
 /// Signal names and the mask that a new program starts with.
 public enum Signals {
@@ -19,7 +20,7 @@ public enum Signals {
       }
       return n
     }
-    var name = text.uppercased()
+    var name = text.asciiUppercased
     if name.hasPrefix("SIG") { name.removeFirst(3) }
     if name.isEmpty { return nil }
     if let index = names.firstIndex(of: name) { return Int32(index) }

@@ -29,6 +29,8 @@ public struct StateRecord: Sendable {
   public var resctrl = ""
   /// Kinds of hooks that a later verb has to run: only then it reads the configuration again.
   public var laterHooks: [String] = []
+  /// Its processes live in a pid namespace that is not its own, and do not end with its first one.
+  public var sharesPids = false
 
   /// The cgroups it was made in.
   func cgroupManager() throws(Failure) -> any CgroupManager {
@@ -51,6 +53,7 @@ public struct StateRecord: Sendable {
     json.member("owner", owner)
     json.member("resctrl", resctrl)
     json.member("laterHooks", laterHooks)
+    json.member("sharesPids", sharesPids)
     json.member("cgroup", cgroup)
     json.member("annotations", annotations)
     json.endObject()
@@ -92,6 +95,7 @@ public struct StateRecord: Sendable {
     owner = try root.required("owner").integer()
     resctrl = try root.required("resctrl").string()
     laterHooks = try root.required("laterHooks").strings()
+    sharesPids = try root.required("sharesPids").boolean()
     cgroup = try StateRecord.map(root.required("cgroup"))
     annotations = try StateRecord.map(root.required("annotations"))
     withExtendedLifetime(document) {}

@@ -104,7 +104,7 @@ public struct StateStore: ~Copyable {
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
   func remove(_ directory: borrowing ContainerDirectory) throws(Failure) {
-    let doomed = "\(StateStore.deletingPrefix)\(directory.id.prefix(200)).\(getpid())"
+    let doomed = "\(StateStore.deletingPrefix)\(directory.id.prefix(200)).\(String(decimal: getpid()))"
     guard renameat(root.raw, directory.id, root.raw, doomed) == 0 else {
       if nemo_get_errno() == ENOENT { return }
       throw .last("remove state directory", directory.path)
@@ -160,12 +160,22 @@ public struct StateStore: ~Copyable {
     return try Seccomp.program(for: profile, cache: cache.raw)
   }
 
+  /// The compiled filter of a profile whose rules were not read, when the cache below the root has it.
+  func knownFilter(for profile: SeccompProfile) -> (program: SeccompProgram, warnings: [String])? {
+    let (path, flags) = (StateStore.seccompCachePath, StateStore.cacheFlags)
+    guard let cache = try? Files.open(path, flags, at: root.raw) else { return nil }
+    return Seccomp.cached(profile, cache: cache.raw)
+  }
+
+  private static let seccompCachePath = ".cache/seccomp"
+  private static let cacheFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+
   private func seccompCache() throws(Failure) -> OwnedDescriptor {
-    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
-    if let fd = try? Files.open(".cache/seccomp", flags, at: root.raw) { return fd }
+    let (path, flags) = (StateStore.seccompCachePath, StateStore.cacheFlags)
+    if let fd = try? Files.open(path, flags, at: root.raw) { return fd }
     try Files.makeDirectory(".cache", mode: 0o700, at: root.raw)
-    try Files.makeDirectory(".cache/seccomp", mode: 0o700, at: root.raw)
-    return try Files.open(".cache/seccomp", flags, at: root.raw)
+    try Files.makeDirectory(path, mode: 0o700, at: root.raw)
+    return try Files.open(path, flags, at: root.raw)
   }
 }
 

@@ -89,6 +89,13 @@ public enum Seccomp {
     return (program, warnings)
   }
 
+  /// What ``program(for:cache:)`` has in its cache for this profile, whose rules may be there as text alone; nil when it has nothing.
+  public static func cached(_ p: SeccompProfile, cache directory: Int32) -> (
+    program: SeccompProgram, warnings: [String]
+  )? {
+    SeccompCache(directory: directory, profile: p).read()
+  }
+
   /// Writes a compiled filter into `directory`, for ``stored(_:in:)``.
   public static func store(_ program: SeccompProgram, as name: String, in directory: Int32) throws(Failure) {
     try SeccompCache(directory: directory, name: name).write(program, [])

@@ -5,11 +5,12 @@ import NemoOCI
 /// One entry of the cache of compiled filters.
 ///
 /// A file is named by a hash of everything the result depends on, holds that text too, and is used only when the text is
-/// equal byte for byte, so that a collision costs time and nothing else. It may vanish, be cut or be damaged at any time:
+/// equal byte for byte, so that a collision costs time and nothing else. Rules that were read from config.json are in it as they are
+/// written there: who finds them knows that they were read and compiled before, and need not read them. It may vanish, be cut or be damaged at any time:
 /// what does not fit in every respect is compiled anew and replaced.
 struct SeccompCache {
-  /// Raised when the file's format or the compilation changes.
-  private static let formatVersion: UInt64 = 4
+  /// Raised when the file's format, the reading of rules or the compilation changes.
+  private static let formatVersion: UInt64 = 5
   private static let magic: UInt64 = 0x70_6d_6f_63_63_65_73_6e
   private static let headerSize = 64
 
@@ -61,6 +62,11 @@ struct SeccompCache {
     strings(profile.flags)
     // Whom the listener is sent to does not matter, whether there is one does.
     number((profile.listenerPath.isEmpty ? 0 : 1) | (profile.listenerMetadata.isEmpty ? 0 : 2))
+    if !profile.rulesText.isEmpty {
+      number(UInt64.max)
+      number(UInt64(profile.rulesText.count))
+      return text + profile.rulesText
+    }
     number(UInt64(profile.syscalls.count))
     for rule in profile.syscalls {
       string(rule.action)

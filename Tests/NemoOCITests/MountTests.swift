@@ -182,4 +182,13 @@ import Testing
   func pathsAreCleaned(_ path: String, _ clean: String) {
     #expect(LexicalPath.clean(path) == clean)
   }
+
+  @Test(arguments: [
+    ("/b/rootfs", "/b/rootfs/a", "/a"), ("/b/rootfs", "/b/rootfs", "/"), ("/b/rootfs", "/b/rootfs//x/../a/", "/a"),
+    ("/b/rootfs", "/b/./rootfs/a", "/a"), ("/b/rootfs", "/b/rootfs2/a", nil), ("/b/rootfs", "/b/rootfs/../a", nil),
+    ("/b/rootfs", "/a", nil), ("/b/rootfs", "/proc/b/rootfs/a", nil), ("/", "/a", nil),
+  ])
+  func aPathBelowTheRootIsWhatTheRootSees(_ root: String, _ path: String, _ seen: String?) {
+    #expect(LexicalPath.below(root, path) == seen)
+  }
 }

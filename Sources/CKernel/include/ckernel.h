@@ -9,6 +9,9 @@
 // The commit it was built from; empty when the build did not know.
 const char *nemo_build_commit(void);
 
+// A number that differs from process to process and is never 0, for hashes: of the bytes that the kernel gives every process.
+unsigned long nemo_random_seed(void);
+
 // The argument of clone3(2), CLONE_ARGS_SIZE_VER2.
 struct nemo_clone_args {
   uint64_t flags;
@@ -26,6 +29,10 @@ struct nemo_clone_args {
 
 // clone3(2) without CLONE_VM: returns twice, like fork. The caller must be single-threaded.
 pid_t nemo_clone3(const struct nemo_clone_args *args);
+// Calls `run` in a child that shares this process's memory, on a stack of its own of 1 MiB, while this process waits until the child
+// ends; its status is what `run` returned. `cgroup` is a directory of cgroup v2 to be born in, or -1. The child cannot join a time
+// namespace (setns(2)), and what it does to memory stays done. -1 and errno when there is no child.
+pid_t nemo_clone_sharing(int (*run)(void *), void *context, int cgroup);
 int nemo_pidfd_open(pid_t pid, unsigned int flags);
 int nemo_pidfd_send_signal(int pidfd, int signal);
 int nemo_pidfd_getfd(int pidfd, int target);
