@@ -172,6 +172,13 @@ class Lab:
         self.end_namespace = end_it
         return int(children[0])
 
+    def named_namespace(self, letter):
+        """One more network namespace with a name, as engines make them; the name."""
+        name = self.token + letter
+        call("ip", "netns", "add", name, check=True)
+        self._closers.append(lambda: call("ip", "netns", "del", name))
+        return name
+
     def hook(self, verb, state, *flags, prefix=(), **kw):
         """Calls the hook program as a runtime would."""
         return call(*self.enter("host"), *prefix, HOOK, verb, "--root", self.root, *flags, stdin=json.dumps(state), **kw)

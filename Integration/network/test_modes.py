@@ -16,8 +16,7 @@ table ip nat { chain out { type nat hook output priority -100; ip daddr 10.9.9.9
 @pytest.fixture
 def engine(lab):
     """A namespace as an engine makes it: a device, addresses, a way out, rules of its own; its path."""
-    name = lab.token + "e"
-    call("ip", "netns", "add", name, check=True)
+    name = lab.named_namespace("e")
     inside = ["-n", name]
     call("ip", *inside, "link", "add", "eth0", "type", "veth", "peer", "name", "port", "netns", lab.names["host"], check=True)
     call("ip", *inside, "address", "add", "10.77.0.2/24", "dev", "eth0", check=True)
@@ -28,8 +27,7 @@ def engine(lab):
     call("ip", *inside, "route", "add", "default", "via", "10.77.0.1", check=True)
     lab.ip("world", "route", "add", "10.77.0.0/24", "via", "10.9.0.1")
     call("ip", "netns", "exec", name, "nft", "-f", "-", stdin=EXISTING, check=True)
-    yield f"/run/netns/{name}"
-    call("ip", "netns", "del", name, check=True)
+    return f"/run/netns/{name}"
 
 
 def rules_of(path):
@@ -98,8 +96,7 @@ def test_setting_up_again_replaces_the_fence(sandboxes, engine):
 
 def test_an_engines_namespace_that_is_gone_or_another(sandboxes, lab):
     """Teardown touches only the namespace that the fence was put into."""
-    name = lab.token + "g"
-    call("ip", "netns", "add", name, check=True)
+    name = lab.named_namespace("g")
     path = f"/run/netns/{name}"
     id = sandboxes.runtime.start_detached(joining(sandboxes, path, JOIN))
     state = sandboxes.state(id)
@@ -110,7 +107,6 @@ def test_an_engines_namespace_that_is_gone_or_another(sandboxes, lab):
     call("ip", "netns", "exec", name, "nft", "add", "table", "inet", "nemoshell", check=True)
     lab.hook("teardown", state).ok()
     assert "table inet nemoshell" in rules_of(path)
-    call("ip", "netns", "del", name, check=True)
     lab.hook("teardown", state).ok()
 
 
