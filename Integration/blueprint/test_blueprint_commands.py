@@ -83,6 +83,47 @@ def test_explain_exits_with_the_verdict(blueprint):
         assert nemoshell("policy", "explain", *words, blueprint).returncode == 2, words
 
 
+def test_decide_answers_each_line(blueprint):
+    lines = ["file read_file /etc/hostname", "file make_reg,write_file /etc/x y", "call read", "call socket 38 5 0", "call socket 1 1 0"]
+    done = nemoshell("policy", "decide", blueprint, text="".join(line + "\n" for line in lines))
+    assert done.stdout.splitlines() == ["allow landlock", "deny landlock", "allow seccomp", "deny seccomp", "allow seccomp"]
+    answers = json.loads(nemoshell("policy", "decide", "--json", blueprint, text="\n".join(lines)).stdout)
+    assert [a["verdict"] for a in answers] == ["allow", "deny", "allow", "deny", "allow"] and all(a["reason"] for a in answers)
+    for line in ["", "file", "file read_file relative", "file nope /x", "call", "call read x", "call read 1 2 3 4 5 6 7", "other /x"]:
+        done = nemoshell("policy", "decide", blueprint, text=f"call read\n{line}\n")
+        assert done.returncode == (2 if line else 0), line
+
+
+def test_seccomp_is_the_policy_as_a_filter(work, blueprint):
+    plain = json.loads(nemoshell("policy", "seccomp").stdout)
+    assert nemoshell("policy", "seccomp", blueprint).stdout == nemoshell("policy", "seccomp").stdout
+    assert plain["defaultAction"] == "SCMP_ACT_ERRNO" and plain["defaultErrnoRet"] == 1 and plain["flags"] == [] and "architectures" not in plain
+    allowed = {n for rule in plain["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" for n in rule["names"]}
+    assert len(allowed) == 262
+    changed = os.path.join(work, "changed.yaml")
+    source = pathlib.Path(blueprint).read_text().replace("    profile: agent\n", """    profile: agent
+    deny: [{names: [getpid, clone3], errno: EACCES}, {names: [socket], arguments: [{index: 1, comparison: masked_eq, value: 5, mask: 4294967295}]}]
+    allow: [{names: [memfd_create]}]
+""")
+    pathlib.Path(changed).write_text(source)
+    rules = json.loads(nemoshell("policy", "seccomp", changed).stdout)["syscalls"]
+    by = {(rule["action"], rule.get("errnoRet")): rule["names"] for rule in rules if not rule.get("args")}
+    assert by["SCMP_ACT_ERRNO", 13] == ["clone3", "getpid"] and "memfd_create" in by["SCMP_ACT_ALLOW", None]
+    assert all(len({a["index"] for a in rule["args"]}) == len(rule["args"]) for rule in rules if "args" in rule)
+
+
+def test_too_many_comparisons_are_an_error(work, blueprint):
+    path = os.path.join(work, "many.yaml")
+    pathlib.Path(path).write_text(pathlib.Path(blueprint).read_text().replace("    profile: agent\n", """    profile: agent
+    deny:
+      - {names: [ioctl], arguments: [{index: 0, comparison: masked_eq, value: 1, mask: 4294967295}], errno: EINVAL}
+      - {names: [ioctl], arguments: [{index: 2, comparison: masked_eq, value: 2, mask: 4294967295}], errno: EACCES}
+"""))
+    done = nemoshell("blueprint", "check", path)
+    assert done.returncode == 1 and "policy.system_calls: the rules of ioctl compare too much" in done.stdout
+    assert nemoshell("policy", "seccomp", path).returncode == 2
+
+
 def test_policy_test_writes_junit(work, blueprint):
     report = os.path.join(work, "report.xml")
     assert nemoshell("policy", "test", "--junit", report, blueprint).returncode == 0

@@ -38,7 +38,7 @@ extension Validation {
     } catch {
       diagnostics.error(
         calls?.position ?? Position(line: 1, column: 1), "policy.system_calls",
-        "the rules of \(error.name) compare too much for one filter; use eq and masked_eq on fewer arguments, or leave errno out"
+        "the rules of \(error.name) compare too much for one filter; compare the 32 bits of an int (masked_eq, mask 4294967295), or fewer arguments"
       )
     }
     for (path, value) in items(root["policy"]?["capabilities"], "policy.capabilities") {

@@ -91,7 +91,8 @@ public struct SystemCallFilter: Sendable, Hashable {
     return Set(written.map { $0.conditions.map(\.index) }).count <= 2 || written.count <= mixedLimit
   }
 
-  /// Whether the rules can stay as they were written: one rule, or alternatives that all allow by the same arguments.
+  /// Whether the rules can stay as they were written: one rule, or alternatives that compare bits of the same arguments, with
+  /// one outcome. (libseccomp 2.5.4 mixes up alternatives that compare greater, less and unequal.)
   private static func isPlain(_ rules: [SystemCallRule]) -> Bool {
     let arguments = { (rule: SystemCallRule) in rule.conditions.map(\.index).sorted() }
     guard let first = rules.first else { return false }
@@ -99,6 +100,7 @@ public struct SystemCallFilter: Sendable, Hashable {
       && rules.allSatisfy { rule in
         rule.outcome == first.outcome && Set(arguments(rule)).count == rule.conditions.count
           && arguments(rule) == arguments(first) && rule.conditions.allSatisfy { $0.canHold }
+          && (rules.count == 1 || rule.conditions.allSatisfy { [.equal, .maskedEqual].contains($0.comparison) })
       }
   }
 }
