@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes Sources/nemoshell.order: the functions that the verbs run, in the order of their first use.
+"""Writes Sources/nemoshell.order: the functions that the verbs run, those of every verb first, then those of fewer.
 
 The linker puts them side by side, so that a verb touches few pages of the executable. A name that is gone from the program
 is skipped by the linker; run this again (as root, some minutes) when `make bench` shows that peak memory has grown.
@@ -57,12 +57,14 @@ def main():
     top, root = tempfile.mkdtemp(prefix="nemoshell-order-"), tempfile.mkdtemp(prefix="nemoshell-order-", dir="/run")
     try:
         addresses, names = symbols()
-        ordered = {}
-        for offsets in traces(top, root):
+        users = {}  # by name, in the order of first use: the numbers of the verbs that run it
+        for verb, offsets in enumerate(traces(top, root)):
             for offset in offsets:
                 place = bisect.bisect_right(addresses, offset) - 1
                 if place >= 0:
-                    ordered.update(dict.fromkeys(names[addresses[place]]))
+                    for name in names[addresses[place]]:
+                        users.setdefault(name, {})[verb] = None
+        ordered = sorted(users, key=lambda name: (-len(users[name]), list(users[name])))
         with open(f"{REPOSITORY}/Sources/nemoshell.order", "w") as f:
             f.write("".join(name + "\n" for name in ordered))
         print(f"order: {len(ordered)} functions", file=sys.stderr)

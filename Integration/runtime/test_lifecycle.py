@@ -1,5 +1,6 @@
 """create, start, run, kill, delete, state: the life of one container (runtime.md, "Lifecycle" and "Operations")."""
 
+import datetime
 import json
 import os
 import re
@@ -291,6 +292,8 @@ def test_state_has_what_the_spec_asks(runtime, bundle):
     assert state["rootfs"] == os.path.realpath(bundle.rootfs)
     assert state["annotations"].items() >= bundle.config["annotations"].items()
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", state["created"])
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(state["created"][:26] + "+00:00")
+    assert datetime.timedelta() <= age < datetime.timedelta(minutes=1)
     assert state["owner"] in ("", "root")
     assert list(state) == ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"]
 

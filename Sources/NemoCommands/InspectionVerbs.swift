@@ -41,7 +41,7 @@ extension NemoshellProgram {
       try Output.write(json.bytes + [10])
     } else {
       let rows = all.map {
-        [$0.record.id, String($0.pid), $0.status.rawValue, $0.record.bundle, $0.record.created, $0.owner]
+        [$0.record.id, String(decimal: $0.pid), $0.status.rawValue, $0.record.bundle, $0.record.created, $0.owner]
       }
       try Output.write(Output.table([["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]] + rows))
     }

@@ -20,14 +20,14 @@ enum Output {
     for row in rows {
       for (i, cell) in row.enumerated() {
         if i == widths.count { widths.append(0) }
-        widths[i] = max(widths[i], cell.count)
+        widths[i] = max(widths[i], cell.unicodeScalars.count)
       }
     }
     var text = ""
     for row in rows {
       for (i, cell) in row.enumerated() {
         text += cell
-        if i < row.count - 1 { text += String(repeating: " ", count: widths[i] - cell.count + 3) }
+        if i < row.count - 1 { text += String(repeating: " ", count: widths[i] - cell.unicodeScalars.count + 3) }
       }
       text += "\n"
     }

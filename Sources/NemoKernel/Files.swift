@@ -109,7 +109,7 @@ public enum Files {
   public static func replace(
     _ name: String, in directory: Int32, with bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(Failure) {
-    let temporary = ".\(name).\(getpid())"
+    let temporary = ".\(name).\(String(decimal: getpid()))"
     _ = unlinkat(directory, temporary, 0)
     do throws(Failure) {
       let fd = try open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, at: directory)

@@ -89,7 +89,7 @@ public enum Containers {
 enum HostUsers {
   static func name(of uid: UInt32) -> String {
     if uid == 0 { return "root" }
-    guard let bytes = try? Files.read("/etc/passwd", limit: 16 << 20) else { return String(uid) }
+    guard let bytes = try? Files.read("/etc/passwd", limit: 16 << 20) else { return String(decimal: uid) }
     for line in bytes.split(separator: 10) {
       let fields = line.split(separator: 0x3a, omittingEmptySubsequences: false)
       if fields.count > 2, UInt32(String(decoding: fields[2], as: UTF8.self)) == uid {

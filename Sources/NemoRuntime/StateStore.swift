@@ -104,7 +104,7 @@ public struct StateStore: ~Copyable {
 
   /// Removes a container's directory: renamed first, so that the id is free or whole, never half.
   func remove(_ directory: borrowing ContainerDirectory) throws(Failure) {
-    let doomed = "\(StateStore.deletingPrefix)\(directory.id.prefix(200)).\(getpid())"
+    let doomed = "\(StateStore.deletingPrefix)\(directory.id.prefix(200)).\(String(decimal: getpid()))"
     guard renameat(root.raw, directory.id, root.raw, doomed) == 0 else {
       if nemo_get_errno() == ENOENT { return }
       throw .last("remove state directory", directory.path)
