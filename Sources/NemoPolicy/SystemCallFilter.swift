@@ -24,8 +24,9 @@ public struct SystemCallFilter: Sendable, Hashable {
 
   /// Most entries of one call; the kernel takes 4096 instructions for the whole filter.
   public static let limit = 128
-  /// Most entries of a call that compare more than two combinations of arguments: libseccomp (2.5.4) may never finish with 65.
-  public static let mixedLimit = 48
+  /// Most entries of a call where some compare one argument first and others another: libseccomp (2.5.4) follows every way
+  /// from the one to the other, and takes seconds with 25 and for ever with 40.
+  public static let mixedLimit = 16
 
   /// What happens to named calls without a matching entry, and to numbers that are not named.
   public static let defaultErrno = AgentProfile.uncoveredErrno
@@ -88,7 +89,16 @@ public struct SystemCallFilter: Sendable, Hashable {
 
   private static func isManageable(_ pieces: [Piece]) -> Bool {
     let written = pieces.filter { $0.outcome != .refuse(errno: defaultErrno) }
-    return Set(written.map { $0.conditions.map(\.index) }).count <= 2 || written.count <= mixedLimit
+    return written.count <= limit && isManageable(written.map { $0.conditions.sorted { $0.index < $1.index }[...] })
+  }
+
+  private static func isManageable(_ lists: [ArraySlice<ArgumentCondition>]) -> Bool {
+    let open = lists.filter { !$0.isEmpty }
+    guard Set(open.compactMap { $0.first?.index }).count <= 1 else {
+      return open.count <= mixedLimit || open.allSatisfy { $0.count == 1 }
+    }
+    let groups = Dictionary(grouping: open) { $0.first }
+    return groups.values.allSatisfy { isManageable($0.map { $0.dropFirst() }) }
   }
 
   /// Whether the rules can stay as they were written: one rule, or alternatives that compare bits of the same arguments, with
