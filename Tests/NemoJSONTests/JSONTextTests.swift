@@ -23,7 +23,7 @@ import Testing
     "", "[]", "{}", "{\"linux\":[]}", "{\"linux\":null}", "{\"linux\":{\"seccomp\":{}}}",
     "{\"linu\":{\"seccomp\":{\"syscalls\":1}}}",
     "{\"x\":{\"linux\":{\"seccomp\":{\"syscalls\":1}}}}", "{\"lin\\u0075x\":{\"seccomp\":{\"syscalls\":1}}}",
-    "{\"linux\":{\"seccomp\":{\"syscalls\":[1}", "{\"linux\":{\"seccomp\":{\"syscalls\":",
+    "{\"linux\":{\"seccomp\":{\"syscalls\":[1", "{\"linux\":{\"seccomp\":{\"syscalls\":",
     "{\"linux\":{\"seccomp\":{\"syscalls\":\"a",
     "{\"linux", "{\"linux\"", "{\"linux\":", "{\"a\":1 \"linux\":{}}",
   ])
