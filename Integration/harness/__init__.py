@@ -6,5 +6,8 @@ from .leaks import Leaks
 from .runtime import Result, Runtime
 from .terminal import DescriptorSocket, OnTerminal
 
-__all__ = ["Bundle", "DescriptorSocket", "Leaks", "OnTerminal", "Result", "Runtime", "busybox_rootfs",
+#: The user of a sandbox whose blueprint names none.
+AGENT = 65532
+
+__all__ = ["AGENT", "Bundle", "DescriptorSocket", "Leaks", "OnTerminal", "Result", "Runtime", "busybox_rootfs",
            "minimal_config"]

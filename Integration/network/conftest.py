@@ -13,7 +13,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.dirname(HERE))
 
 from harness.runtime import NEMOSHELL  # noqa: E402
-from lab import Lab, LabRuntime, Sandboxes  # noqa: E402
+from netlab import Lab, LabRuntime, Sandboxes  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 
 from harness.inject import SEED
 from harness.runtime import NEMOSHELL
-from lab import network, rule
+from netlab import network, rule
 
 POLICIES, DESTINATIONS = 20, 250
 

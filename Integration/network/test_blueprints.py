@@ -9,7 +9,7 @@ import pytest
 
 from harness import busybox_rootfs
 from harness.runtime import NEMOSHELL
-from lab import HOST, OTHER, WORLD, call
+from netlab import HOST, OTHER, WORLD, call
 
 BLUEPRINT = """apiVersion: nemoshell/v1
 kind: Blueprint

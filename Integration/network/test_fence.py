@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from lab import HOST, OTHER, OTHER6, WORLD, WORLD6, call, network, rule
+from netlab import HOST, OTHER, OTHER6, WORLD, WORLD6, call, network, rule
 
 #: One destination by TCP, one by UDP, a range of ports, and an IPv6 address.
 RULES = [rule(WORLD, 5000, line=10), rule("10.9.0.0/30", 53, "udp", line=11), rule(WORLD, "6000-6002", line=12),

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lab import HOOK, OTHER, WORLD, call, network, port, rule
+from netlab import HOOK, OTHER, WORLD, call, network, port, rule
 
 EXISTING = """
 table inet engine { chain output { type filter hook output priority 10; policy accept; counter; }; }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab import HOST, HOST6, OTHER, WORLD, network, port, rule
+from netlab import HOST, HOST6, OTHER, WORLD, network, port, rule
 
 PORTS = [port(8080, 80), port(8081, 80, address=HOST), port(8082, 81, "udp"), port(8083, 81, "udp", "0.0.0.0"),
          port(8084, 80, address="0.0.0.0"), port(8085, 80, address=HOST6)]

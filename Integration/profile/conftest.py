@@ -7,16 +7,13 @@ import subprocess
 
 import pytest
 
-from harness import Bundle
+from harness import AGENT, Bundle
 from harness.runtime import NEMOSHELL
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 #: What tries things from inside.
 PROBE = os.path.join(os.path.dirname(NEMOSHELL), "nemoprobe")
-
-#: The user of a sandbox that names none.
-AGENT = 65532
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import AGENT
+from harness import AGENT
 
 
 def probe(runtime, bundle, *words):

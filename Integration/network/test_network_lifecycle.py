@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness.inject import sample
-from lab import HOOK, HOST, WORLD, network, port, rule
+from netlab import HOOK, HOST, WORLD, network, port, rule
 
 PLAIN = network(rules=[rule(WORLD, 5000)], ports=[port(8080, 80), port(8081, 80, address=HOST)])
 
